@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: an append-only sequence of records, seen as bytes. Each record is its payload and a
+ * newline; offsets count the bytes ever written, from 0, and are for ever; sequence numbers count
+ * records from 0 without gaps. What is published (its append returned) never changes.
+ */
+#ifndef STREAMFS_SHARD_H
+#define STREAMFS_SHARD_H
+
+#include "streamfs/stream.h"
+
+enum sfs_shard_state {
+	SFS_SHARD_OPEN,
+	SFS_SHARD_CLOSED, /* resharded: readable, takes no records */
+	SFS_SHARD_FAILED, /* a disk write or sync failed: readable until the store is opened anew */
+};
+
+struct sfs_shard_info {
+	uint32_t number;
+	enum sfs_shard_state state;
+	uint64_t size_bytes;	   /* published text, exact, never shrinks */
+	uint64_t horizon_offset;   /* the first retained byte */
+	uint64_t first_sequence;   /* of the first retained record */
+	uint64_t next_sequence;	   /* that the next record will get */
+	uint64_t synced_offset;	   /* text before it is durable */
+	uint64_t last_arrival_ms;  /* Unix time of the last append; the shard's birth before one */
+	uint64_t stored_bytes;	   /* what its segments take on disk */
+	uint64_t quarantined_bytes; /* text that is damaged and answers -EBADMSG */
+	char hash_first[33];	   /* hash range, inclusive, as 32 hex digits */
+	char hash_last[33];
+	uint32_t parents[2];
+	uint32_t parent_count;
+};
+
+SFS_API struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard);
+SFS_API void sfs_shard_unref(struct sfs_shard *shard); /* NULL is fine */
+
+SFS_API void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info);
+SFS_API uint64_t sfs_shard_size(struct sfs_shard *shard); /* bytes; cheaper than the whole info */
+
+/*
+ * Reads published text: exactly min(bytes, size - offset) bytes, none at or past the end. -EBADMSG
+ * where the first chunk touched is damaged; a good part before a damaged one is returned short.
+ * -ESTALE below the trim horizon.
+ */
+SFS_API int sfs_shard_read(
+	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes);
+
+/*
+ * Waits until the shard has text past `offset` or `timeout_ms` went by (-1: no limit); returns 0
+ * or -ETIMEDOUT, -EPIPE when it is closed and will have none. Follows a shard: read, wait, read.
+ */
+SFS_API int sfs_shard_wait(struct sfs_shard *shard, uint64_t offset, int timeout_ms);
+
+/* Makes everything published before the call durable. Blocks. -EIO once a sync has failed. */
+SFS_API int sfs_shard_sync(struct sfs_shard *shard);
+
+#endif

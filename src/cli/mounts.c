@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "mounts.h"
+
+#include <limits.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_streamfs(const struct mntent *entry)
+{
+	return strcmp(entry->mnt_type, "fuse.streamfs") == 0;
+}
+
+/* Each line has two paths, of which each byte may take four as an escape. */
+enum { LINE_MAX_BYTES = 8 * PATH_MAX + 4096 };
+
+bool mounts_streamfs_at(const char *path)
+{
+	struct mntent entry;
+	char line[LINE_MAX_BYTES];
+	bool found = false;
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	if (!mounts)
+		return false;
+	/* The last mount on a directory is the one that is seen. */
+	while (getmntent_r(mounts, &entry, line, sizeof line))
+		if (strcmp(entry.mnt_dir, path) == 0)
+			found = is_streamfs(&entry);
+	endmntent(mounts);
+	return found;
+}
+
+bool mounts_store(const char *path)
+{
+	struct mntent entry;
+	char line[LINE_MAX_BYTES];
+	bool found = false;
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	if (!mounts)
+		return false;
+	while (!found && getmntent_r(mounts, &entry, line, sizeof line))
+		found = is_streamfs(&entry) && strcmp(entry.mnt_fsname, path) == 0;
+	endmntent(mounts);
+	return found;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "attr.h"
+
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fs.h"
+#include "generated.h"
+
+/* stdio, awk and others read in pieces of this size. */
+enum { LARGE_BLOCK = 1024 * 1024, SMALL_BLOCK = 4096 };
+
+static void set_times(struct stat *attr, uint64_t ms)
+{
+	struct timespec time = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_nsec = (long)(ms % 1000) * 1000000,
+	};
+	attr->st_atim = attr->st_mtim = attr->st_ctim = time;
+}
+
+static void set_size(struct stat *attr, uint64_t bytes, uint64_t stored_bytes)
+{
+	attr->st_size = (off_t)bytes;
+	attr->st_blocks = (blkcnt_t)(stored_bytes / 512 + (stored_bytes % 512 != 0));
+}
+
+/* Who may write may also name what he writes: w comes with x. */
+static mode_t drop_mode(mode_t mode)
+{
+	mode_t w = mode & 0222;
+	return S_IFDIR | w | w >> 1;
+}
+
+static mode_t file_mode(enum node_kind kind, mode_t mode)
+{
+	switch (kind) {
+	case NODE_ROOT:
+	case NODE_STREAM:
+		return S_IFDIR | (mode & 07777);
+	case NODE_CONTROL:
+		return S_IFDIR | (mode & 0555);
+	case NODE_DROP:
+		return drop_mode(mode);
+	case NODE_BLOBS:
+		return S_IFDIR | (mode & 0555);
+	case NODE_PUT:
+		return S_IFREG | (mode & 0222);
+	case NODE_SHARD:
+	case NODE_SHARD_WRITER:
+	case NODE_CONFIG:
+	case NODE_DEFAULTS:
+		return S_IFREG | (mode & 0666);
+	default:
+		return S_IFREG | (mode & 0444);
+	}
+}
+
+static void fill_owner(struct fs *fs, const struct node *node, struct stat *attr)
+{
+	struct sfs_owner owner;
+	if (node->id.stream)
+		sfs_stream_owner(node->id.stream, &owner);
+	else
+		sfs_store_owner(fs->store, &owner);
+	attr->st_mode = file_mode(node->id.kind, owner.mode);
+	attr->st_uid = owner.uid;
+	attr->st_gid = owner.gid;
+}
+
+static void fill_stream_times(const struct node *node, struct stat *attr)
+{
+	uint64_t created_ms, changed_ms;
+	sfs_stream_times(node->id.stream, &created_ms, &changed_ms);
+	set_times(attr, changed_ms);
+}
+
+static void fill_shard(const struct node *node, struct stat *attr)
+{
+	struct sfs_shard_info info;
+	sfs_shard_info(node->id.shard, &info);
+	set_size(attr, info.size_bytes, info.stored_bytes);
+	set_times(attr, info.last_arrival_ms);
+	attr->st_blksize = LARGE_BLOCK;
+}
+
+static void fill_blob(const struct node *node, struct stat *attr)
+{
+	set_size(attr, node->id.blob.size_bytes, node->id.blob.stored_bytes);
+	set_times(attr, node->id.blob.time_ms);
+	attr->st_blksize = LARGE_BLOCK;
+}
+
+static void fill_upload(const struct node *node, struct stat *attr)
+{
+	struct upload *upload = node->id.upload;
+	uint64_t size_bytes = upload_size(upload);
+	set_size(attr, size_bytes, size_bytes);
+	set_times(attr, upload->created_ms);
+	attr->st_mode = S_IFREG | (upload->mode & 07777);
+	attr->st_uid = upload->uid;
+	attr->st_gid = upload->gid;
+	attr->st_blksize = LARGE_BLOCK;
+}
+
+static int fill_generated(struct fs *fs, const struct node *node, struct stat *attr)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t bytes;
+	int r = generated_render(fs, node, &text, &bytes);
+	if (r < 0)
+		return r;
+	set_size(attr, bytes, bytes);
+	if (node->id.kind == NODE_CONFIG)
+		fill_stream_times(node, attr);
+	else if (node->id.kind == NODE_STATS || node->id.kind == NODE_METRICS)
+		set_times(attr, clock_wall_ms());
+	else
+		set_times(attr, fs->mounted_ms);
+	return 0;
+}
+
+int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr)
+{
+	struct stat attr = {.st_ino = node->id.ino, .st_nlink = 1, .st_blksize = SMALL_BLOCK};
+	int r = 0;
+	fill_owner(fs, node, &attr);
+	switch (node->id.kind) {
+	case NODE_ROOT:
+		set_times(&attr, atomic_load(&fs->root_changed_ms));
+		break;
+	case NODE_CONTROL:
+		set_times(&attr, fs->mounted_ms);
+		break;
+	case NODE_STREAM:
+	case NODE_PUT:
+	case NODE_DROP:
+	case NODE_BLOBS:
+		fill_stream_times(node, &attr);
+		break;
+	case NODE_SHARD:
+	case NODE_SHARD_WRITER:
+		fill_shard(node, &attr);
+		break;
+	case NODE_UPLOAD:
+		fill_upload(node, &attr);
+		break;
+	case NODE_BLOB:
+		fill_blob(node, &attr);
+		break;
+	default:
+		r = fill_generated(fs, node, &attr);
+	}
+	if (r < 0)
+		return r;
+	*ret_attr = attr;
+	return 0;
+}
+
+/*
+ * A long time is safe for names in a directory that always has them: the directory itself is
+ * looked up each time, and a stream of the same name that is another one is another directory.
+ */
+double attr_entry_timeout(const struct node *node)
+{
+	switch (node->id.kind) {
+	case NODE_STREAM:
+	case NODE_SHARD:
+	case NODE_SHARD_WRITER:
+	case NODE_PUT:
+	case NODE_UPLOAD:
+	case NODE_BLOB:
+		return 0.0;
+	default:
+		return 3600.0;
+	}
+}

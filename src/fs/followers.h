@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that may be reading across the end of a shard. Such a read asks for the size, is told,
+ * takes the page in which the file ends from the page cache and then, a moment later, looks at the
+ * inode's size again. Were the size raised in that moment, it would take the page's zeros for text.
+ * So whom a size was told for a read is noted here, until it is seen to have gone on: by another
+ * request of its, or by sleeping, which no thread does in that moment.
+ *
+ * Zero-initialised is empty and valid. Thread-safe.
+ */
+#ifndef FS_FOLLOWERS_H
+#define FS_FOLLOWERS_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct followers {
+	pthread_mutex_t lock;
+	LIST_HEAD(, follower) all;
+};
+
+void followers_init(struct followers *followers);
+void followers_fini(struct followers *followers);
+
+/* This thread is about to be told a size. Without memory it is not noted. */
+void followers_add(struct followers *followers, pid_t tid);
+/* This thread has sent another request. */
+void followers_remove(struct followers *followers, pid_t tid);
+
+/*
+ * True once everybody has gone on who was noted when `before_ns` (of the monotonic clock) was, or
+ * has had a quarter of a second for it.
+ */
+bool followers_gone(struct followers *followers, uint64_t before_ns);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "generated.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs.h"
+#include "log.h"
+
+static const char readme[] =
+	"streamfs: a stream is a directory, a shard is an append-only file, a record is a line.\n"
+	"\n"
+	"  .streamfs/README     this\n"
+	"  .streamfs/version    the program's version and the store's format\n"
+	"  .streamfs/metrics    counters, for Prometheus\n"
+	"  .streamfs/defaults   JSON: the settings new streams start with; write it to change "
+	"them\n"
+	"\n"
+	"  mkdir orders         makes a stream; rmdir removes one that holds no records, mv "
+	"renames\n"
+	"  orders/shard-0000    append records to this shard, read them back, tail -f them\n"
+	"  orders/put           append here: each record goes to the shard of its key\n"
+	"  orders/drop/         copy whole files here: one record each, the file's name is its "
+	"key\n"
+	"  orders/blobs/        the payloads of large records, by their SHA-256\n"
+	"  orders/config        JSON: the stream's settings; write an object to change some of "
+	"them\n"
+	"  orders/stats         JSON: shards, ranges, sizes, ratio\n"
+	"\n"
+	"Examples\n"
+	"\n"
+	"  echo hello >> orders/shard-0000\n"
+	"  tail -f orders/shard-0000\n"
+	"  cp photo.jpg orders/drop/\n"
+	"  cat orders/$(tail -n1 orders/shard-0000 | jq -r .claim_check.path)\n"
+	"  echo '{\"compression\":\"none\"}' > orders/config\n"
+	"\n"
+	"What a write(2) or close(2) that returned has stored survives the death of the daemon; "
+	"after\n"
+	"fsync(2) it survives the loss of power. Shards only grow: to open one for writing takes\n"
+	"O_APPEND, and what would cut, replace or remove one is refused with EPERM.\n";
+
+enum { STORE_FORMAT = 1 };
+
+static int copy_text(const char *text, char **ret_text, size_t *ret_bytes)
+{
+	char *copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	*ret_text = copy;
+	*ret_bytes = strlen(copy);
+	return 0;
+}
+
+static int render_version(char **ret_text, size_t *ret_bytes)
+{
+	char text[128];
+	snprintf(text, sizeof(text), "streamfs %s\nformat %d\n", SFS_VERSION, STORE_FORMAT);
+	return copy_text(text, ret_text, ret_bytes);
+}
+
+int generated_render(struct fs *fs, const struct node *node, char **ret_text, size_t *ret_bytes)
+{
+	switch (node->id.kind) {
+	case NODE_README:
+		return copy_text(readme, ret_text, ret_bytes);
+	case NODE_VERSION:
+		return render_version(ret_text, ret_bytes);
+	case NODE_METRICS:
+		return sfs_store_metrics(fs->store, ret_text, ret_bytes);
+	case NODE_DEFAULTS:
+		return sfs_store_defaults(fs->store, ret_text, ret_bytes);
+	case NODE_CONFIG:
+		return sfs_stream_config(node->id.stream, ret_text, ret_bytes);
+	case NODE_STATS:
+		return sfs_stream_stats(node->id.stream, ret_text, ret_bytes);
+	default:
+		return -EINVAL;
+	}
+}
+
+bool generated_is_setting(enum node_kind kind)
+{
+	return kind == NODE_CONFIG || kind == NODE_DEFAULTS;
+}
+
+int generated_patch(struct fs *fs, const struct node *node, const char *json, size_t bytes)
+{
+	struct sfs_diag diag = {0};
+	char name[SFS_NAME_MAX + 1] = ".streamfs";
+	int r;
+	if (node->id.stream) {
+		sfs_stream_name(node->id.stream, name);
+		r = sfs_stream_patch_config(node->id.stream, json, bytes, &diag);
+	} else {
+		r = sfs_store_patch_defaults(fs->store, json, bytes, &diag);
+	}
+	if (r == -EINVAL)
+		log_warning("%s/%s: %s", name, node->id.stream ? "config" : "defaults", diag.text);
+	return r;
+}

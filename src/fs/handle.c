@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "handle.h"
+
+#include "cleanup.h"
+#include "listing.h"
+#include "node.h"
+#include "streamfs/writer.h"
+
+void handle_list_init(struct handle_list *list, struct node_table *nodes)
+{
+	pthread_mutex_init(&list->lock, NULL);
+	LIST_INIT(&list->all);
+	list->nodes = nodes;
+}
+
+struct handle *handle_new(
+	struct handle_list *list, enum handle_kind kind, struct node *node, int flags, pid_t opener)
+{
+	struct handle *handle = calloc(1, sizeof(*handle));
+	if (!handle)
+		return NULL;
+	handle->kind = kind;
+	handle->flags = flags;
+	handle->opener = opener;
+	handle->node = node_ref(list->nodes, node);
+	pthread_mutex_init(&handle->lock, NULL);
+	SCOPED_LOCK(&list->lock);
+	LIST_INSERT_HEAD(&list->all, handle, all);
+	return handle;
+}
+
+int handle_free(struct handle_list *list, struct handle *handle)
+{
+	pthread_mutex_lock(&list->lock);
+	LIST_REMOVE(handle, all);
+	pthread_mutex_unlock(&list->lock);
+	int r = sfs_writer_close(handle->writer);
+	handle_set_busy_locked(handle, false);
+	listing_free(handle->listing);
+	sfs_blob_close(handle->blob);
+	free(handle->text);
+	node_unref(list->nodes, handle->node);
+	pthread_mutex_destroy(&handle->lock);
+	free(handle);
+	return r;
+}
+
+struct handle *handle_first(struct handle_list *list)
+{
+	SCOPED_LOCK(&list->lock);
+	return LIST_FIRST(&list->all);
+}
+
+void handle_set_busy_locked(struct handle *handle, bool busy)
+{
+	if (handle->busy == busy)
+		return;
+	handle->busy = busy;
+	if (busy)
+		atomic_fetch_add(&handle->node->busy, 1);
+	else
+		atomic_fetch_sub(&handle->node->busy, 1);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handles: one per open(2) that the kernel was granted. The kernel may send requests of one handle
+ * from several threads at once; `lock` guards what says so.
+ */
+#ifndef FS_HANDLE_H
+#define FS_HANDLE_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct listing;
+struct node;
+struct node_table;
+struct sfs_blob;
+struct sfs_writer;
+struct upload;
+
+enum handle_kind {
+	HANDLE_SHARD,  /* reads a shard */
+	HANDLE_WRITER, /* writes a shard or put, and may read the shard */
+	HANDLE_TEXT,   /* a generated file as it was at open; may take settings */
+	HANDLE_BLOB,
+	HANDLE_UPLOAD,
+	HANDLE_DIR,
+};
+
+struct handle {
+	LIST_ENTRY(handle) all; /* the list's lock */
+	enum handle_kind kind;
+	struct node *node; /* a reference */
+	int flags;	   /* of open(2) */
+	pid_t opener;	   /* the thread */
+	bool cached;	   /* reads go through the page cache */
+
+	pthread_mutex_t lock;
+	struct sfs_writer *writer; /* lock */
+	bool busy;		   /* lock; counted in node->busy */
+	long long position;	   /* lock; the kernel's, after the last write */
+	bool flushed;		   /* lock; a descriptor of it was closed */
+	struct listing *listing;   /* lock */
+	char *text;
+	size_t text_bytes;
+	struct sfs_blob *blob;
+	struct upload *upload; /* a reference; counted as one of its handles */
+};
+
+struct handle_list {
+	pthread_mutex_t lock;
+	LIST_HEAD(, handle) all;
+	struct node_table *nodes;
+};
+
+void handle_list_init(struct handle_list *list, struct node_table *nodes);
+/* NULL: out of memory. Takes a reference to the node. */
+struct handle *handle_new(struct handle_list *list, enum handle_kind kind, struct node *node,
+	int flags, pid_t opener);
+/* Ends the unfinished line, whose error it returns, and frees; an upload must be closed before. */
+int handle_free(struct handle_list *list, struct handle *handle);
+/* Any handle that is still open, NULL when there is none: for the end of the mount. */
+struct handle *handle_first(struct handle_list *list);
+
+/* A writer's handle that has written, or has not since a descriptor of it was closed. */
+void handle_set_busy_locked(struct handle *handle, bool busy);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "listing.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "names.h"
+
+/* What readdir tells where the number is not known without reading the stream's settings. */
+static const uint64_t unknown_ino = 0xffffffff;
+
+static void cleanup_listing(struct listing **listing)
+{
+	listing_free(*listing);
+}
+
+void listing_free(struct listing *listing)
+{
+	if (!listing)
+		return;
+	for (size_t i = 0; i < listing->count; i++)
+		free(listing->entries[i].name);
+	free(listing->entries);
+	free(listing);
+}
+
+static int add(struct listing *listing, const char *name, uint64_t ino, mode_t type)
+{
+	if (listing->count == listing->capacity) {
+		size_t capacity = listing->capacity ? 2 * listing->capacity : 16;
+		struct listing_entry *entries =
+			reallocarray(listing->entries, capacity, sizeof(*entries));
+		if (!entries)
+			return -ENOMEM;
+		listing->entries = entries;
+		listing->capacity = capacity;
+	}
+	char *copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	listing->entries[listing->count++] = (struct listing_entry){ino, type, copy};
+	return 0;
+}
+
+static bool is_dir(enum node_kind kind)
+{
+	return kind == NODE_CONTROL || kind == NODE_DROP || kind == NODE_BLOBS;
+}
+
+static int add_fixed(struct listing *listing, const struct node *dir)
+{
+	const struct fixed_name *names;
+	size_t count = names_fixed(dir->id.kind, &names);
+	int r = 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		uint64_t ino =
+			dir->id.stream ? names_ino(dir->id.stream, names[i].local) : names[i].local;
+		r = add(listing, names[i].name, ino, is_dir(names[i].kind) ? S_IFDIR : S_IFREG);
+	}
+	return r;
+}
+
+static int add_stream(void *context, const char *name, uint64_t id)
+{
+	return add(context, name, id ? id << INO_STREAM_SHIFT : unknown_ino, S_IFDIR);
+}
+
+static int add_shards(struct listing *listing, struct sfs_stream *stream)
+{
+	_cleanup_free_ uint32_t *numbers = NULL;
+	size_t count;
+	int r = sfs_stream_shards(stream, &numbers, &count);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		char name[NAMES_SHARD_MAX];
+		names_shard(numbers[i], name);
+		r = add(listing, name, names_ino(stream, INO_LOCAL_SHARDS + numbers[i]), S_IFREG);
+	}
+	return r;
+}
+
+/* Uploads of one name show once, as what a lookup finds. */
+static int add_upload(void *context, const struct upload *upload)
+{
+	const struct listing *listing = context;
+	for (size_t i = 0; i < listing->count; i++)
+		if (strcmp(listing->entries[i].name, upload->name) == 0)
+			return 0;
+	return add(context, upload->name, upload->ino, S_IFREG);
+}
+
+struct blob_listing {
+	struct listing *listing;
+	struct sfs_stream *stream;
+};
+
+static int add_blob(void *context, const char *digest)
+{
+	struct blob_listing *blobs = context;
+	return add(blobs->listing, digest, names_blob_ino(blobs->stream, digest), S_IFREG);
+}
+
+static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
+{
+	struct sfs_stream *stream = dir->id.stream;
+	struct blob_listing blobs = {listing, stream};
+	switch (dir->id.kind) {
+	case NODE_ROOT:
+		return sfs_store_list(fs->store, add_stream, listing);
+	case NODE_STREAM:
+		return add_shards(listing, stream);
+	case NODE_DROP:
+		return drop_each(&fs->drop, sfs_stream_id(stream), add_upload, listing);
+	case NODE_BLOBS:
+		return sfs_blob_list(stream, add_blob, &blobs);
+	default:
+		return 0;
+	}
+}
+
+int listing_read(struct fs *fs, struct node *dir, struct listing **ret_listing)
+{
+	_cleanup_(cleanup_listing) struct listing *listing = calloc(1, sizeof(*listing));
+	if (!listing)
+		return -ENOMEM;
+	int r = add(listing, ".", dir->id.ino, S_IFDIR);
+	if (r == 0)
+		r = add(listing, "..", unknown_ino, S_IFDIR);
+	if (r == 0)
+		r = add_fixed(listing, dir);
+	if (r == 0)
+		r = add_content(fs, dir, listing);
+	if (r < 0)
+		return r;
+	*ret_listing = listing;
+	listing = NULL;
+	return 0;
+}

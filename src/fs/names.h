@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The tree: which names there are in a directory, and what they stand for. */
+#ifndef FS_NAMES_H
+#define FS_NAMES_H
+
+#include <stddef.h>
+
+#include "node.h"
+
+struct fs;
+
+/* A file that a directory always has. */
+struct fixed_name {
+	const char *name;
+	enum node_kind kind;
+	uint32_t local; /* inode number within the stream, or the whole of it */
+};
+
+/* The fixed names of a directory; none where there are none. */
+size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names);
+
+/*
+ * What `name` in `dir` is for this thread. The caller gives the identity back with
+ * identity_fini(). -ENOENT, or what the store says.
+ */
+int names_resolve(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
+	struct node_identity *ret_id);
+
+enum { NAMES_SHARD_MAX = 32 }; /* bytes of a shard's name and its NUL */
+void names_shard(uint32_t number, char name[NAMES_SHARD_MAX]);
+/* The inode number of a file of a stream. */
+uint64_t names_ino(const struct sfs_stream *stream, uint32_t local);
+uint64_t names_blob_ino(const struct sfs_stream *stream, const char *digest);
+/* Names an upload for the intent table. */
+uint64_t names_upload_key(uint64_t stream_id, const char *name);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "names.h"
+
+static int node_compare(const struct node *a, const struct node *b)
+{
+	if (a->id.ino != b->id.ino)
+		return a->id.ino < b->id.ino ? -1 : 1;
+	if (a->id.tid != b->id.tid)
+		return a->id.tid < b->id.tid ? -1 : 1;
+	return 0;
+}
+
+RB_GENERATE_INTERNAL(node_tree, node, by_identity, node_compare, __attribute__((unused)) static)
+
+void identity_fini(struct node_identity *id)
+{
+	sfs_shard_unref(id->shard);
+	sfs_stream_unref(id->stream);
+	if (id->upload)
+		upload_unref(id->upload);
+	*id = (struct node_identity){0};
+}
+
+void node_table_init(struct node_table *table)
+{
+	pthread_mutex_init(&table->lock, NULL);
+	RB_INIT(&table->tree);
+	LIST_INIT(&table->all);
+	table->root = (struct node){.id = {.kind = NODE_ROOT, .ino = INO_ROOT}};
+}
+
+static void unlist_locked(struct node_table *table, struct node *node)
+{
+	if (node->listed)
+		RB_REMOVE(node_tree, &table->tree, node);
+	node->listed = false;
+}
+
+static void node_free(struct node *node)
+{
+	identity_fini(&node->id);
+	followers_fini(&node->followers);
+	free(node);
+}
+
+void node_table_fini(struct node_table *table)
+{
+	struct node *node;
+	while ((node = LIST_FIRST(&table->all))) {
+		LIST_REMOVE(node, all);
+		node_free(node);
+	}
+	pthread_mutex_destroy(&table->lock);
+}
+
+struct node *node_of(struct node_table *table, uint64_t nodeid)
+{
+	return nodeid == FUSE_ROOT_ID ? &table->root : (struct node *)(uintptr_t)nodeid;
+}
+
+uint64_t node_id(struct node_table *table, struct node *node)
+{
+	return node == &table->root ? FUSE_ROOT_ID : (uintptr_t)node;
+}
+
+static bool is_same(const struct node *node, const struct node_identity *id)
+{
+	return node->id.kind == id->kind && node->id.upload == id->upload &&
+	       strcmp(node->id.digest, id->digest) == 0;
+}
+
+/* Two blobs can share an inode number, once in 2^62; a thread's own node can be in use. */
+static bool is_usable(struct node *node, const struct node_identity *id)
+{
+	return is_same(node, id) && (id->tid == 0 || atomic_load(&node->busy) == 0);
+}
+
+static struct node *find_locked(struct node_table *table, const struct node_identity *id)
+{
+	struct node key = {.id = {.ino = id->ino, .tid = id->tid}};
+	struct node *node = RB_FIND(node_tree, &table->tree, &key);
+	if (!node || is_usable(node, id))
+		return node;
+	unlist_locked(table, node);
+	return NULL;
+}
+
+static struct node *make_node(struct node_identity *id, uint64_t size_bytes)
+{
+	struct node *node = calloc(1, sizeof(*node));
+	if (!node)
+		return NULL;
+	followers_init(&node->followers);
+	node->id = *id;
+	*id = (struct node_identity){0};
+	/* The kernel has no inode yet and will take this size with the first reply. */
+	atomic_init(&node->told_bytes, size_bytes);
+	return node;
+}
+
+int node_enter(struct node_table *table, struct node_identity *id, struct node **ret_node)
+{
+	uint64_t size_bytes = id->shard ? sfs_shard_size(id->shard) : 0;
+	SCOPED_LOCK(&table->lock);
+	struct node *node = find_locked(table, id);
+	if (!node) {
+		node = make_node(id, size_bytes);
+		if (!node)
+			return -ENOMEM;
+		LIST_INSERT_HEAD(&table->all, node, all);
+		RB_INSERT(node_tree, &table->tree, node);
+		node->listed = true;
+	}
+	node->lookups++;
+	*ret_node = node;
+	return 0;
+}
+
+/* Gives lookups and a reference back; frees a node that nobody knows any more. */
+static void node_put(struct node_table *table, struct node *node, uint64_t lookups, uint64_t refs)
+{
+	if (node == &table->root)
+		return;
+	pthread_mutex_lock(&table->lock);
+	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+	node->refs -= refs;
+	bool unknown = node->lookups == 0 && node->refs == 0;
+	if (unknown) {
+		unlist_locked(table, node);
+		LIST_REMOVE(node, all);
+	}
+	pthread_mutex_unlock(&table->lock);
+	if (unknown)
+		node_free(node);
+}
+
+void node_forget(struct node_table *table, struct node *node, uint64_t lookups)
+{
+	node_put(table, node, lookups, 0);
+}
+
+struct node *node_ref(struct node_table *table, struct node *node)
+{
+	SCOPED_LOCK(&table->lock);
+	node->refs++;
+	return node;
+}
+
+void node_unref(struct node_table *table, struct node *node)
+{
+	node_put(table, node, 0, 1);
+}
+
+void node_retire_files(struct node_table *table, uint64_t stream_id)
+{
+	struct node *node, *next;
+	SCOPED_LOCK(&table->lock);
+	RB_FOREACH_SAFE(node, node_tree, &table->tree, next)
+	{
+		if (node->id.kind == NODE_SHARD && sfs_stream_id(node->id.stream) == stream_id)
+			unlist_locked(table, node);
+	}
+}
+
+int node_tail(const struct node *node, char *buffer, size_t bytes)
+{
+	char stream[SFS_NAME_MAX + 1];
+	char name[UPLOAD_NAME_MAX + 1] = "put";
+	bool in_drop = node->id.kind == NODE_UPLOAD;
+	sfs_stream_name(node->id.stream, stream);
+	if (in_drop)
+		upload_name(node->id.upload, name);
+	else if (node->id.shard)
+		names_shard((uint32_t)(node->id.ino & 0xffffff) - INO_LOCAL_SHARDS, name);
+	int n = snprintf(buffer, bytes, "/%s%s/%s", stream, in_drop ? "/drop" : "", name);
+	return n < 0 || (size_t)n >= bytes ? -ENAMETOOLONG : 0;
+}

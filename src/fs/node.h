@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nodes: what the kernel holds an inode of. A nodeid is a node's address (the root's is
+ * FUSE_ROOT_ID), an inode number (st_ino) says which file it is; one file can have several nodes.
+ *
+ * Lasting nodes are unique by inode number. Writers' nodes belong to one thread of a program: they
+ * have the inode number of the file that readers see, but are never shared with readers nor with
+ * other threads, because the kernel serializes writes of one inode and, after each, sets its size
+ * to a guess that cached readers must not see.
+ *
+ * A node lives while the kernel knows it (lookups) or a handle refers to it (refs). Thread-safe.
+ */
+#ifndef FS_NODE_H
+#define FS_NODE_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "followers.h"
+#include "streamfs/blob.h"
+#include "streamfs/shard.h"
+#include "streamfs/stream.h"
+
+struct upload;
+
+enum node_kind {
+	NODE_ROOT,
+	NODE_CONTROL, /* .streamfs and what is in it */
+	NODE_README,
+	NODE_VERSION,
+	NODE_METRICS,
+	NODE_DEFAULTS,
+	NODE_STREAM, /* a stream's directory and what is in it */
+	NODE_SHARD,
+	NODE_SHARD_WRITER,
+	NODE_PUT,
+	NODE_CONFIG,
+	NODE_STATS,
+	NODE_DROP,
+	NODE_UPLOAD,
+	NODE_BLOBS,
+	NODE_BLOB,
+};
+
+/* Inode numbers: the stream's id above, which file of it below; never given again. */
+enum {
+	INO_STREAM_SHIFT = 24,
+	INO_ROOT = 1, /* of stream id 0 */
+	INO_CONTROL,
+	INO_README,
+	INO_VERSION,
+	INO_METRICS,
+	INO_DEFAULTS,
+	INO_LOCAL_DIR = 0, /* of a stream */
+	INO_LOCAL_PUT,
+	INO_LOCAL_CONFIG,
+	INO_LOCAL_STATS,
+	INO_LOCAL_DROP,
+	INO_LOCAL_BLOBS,
+	INO_LOCAL_SHARDS = 0x1000, /* plus the shard's number */
+};
+#define INO_UPLOADS (UINT64_C(1) << 62) /* plus a counter: these do not outlive the mount */
+#define INO_BLOBS (UINT64_C(1) << 63)	/* plus 62 bits of the digest and the stream's id */
+
+/* What a blob's attributes need; they never change. */
+struct blob_figures {
+	uint64_t size_bytes;
+	uint64_t stored_bytes;
+	uint64_t time_ms;
+};
+
+/* Which file and, of a writers' node, whose. Holds references to what it names. */
+struct node_identity {
+	enum node_kind kind;
+	uint64_t ino;
+	pid_t tid;		   /* writers' nodes: the thread; else 0 */
+	struct sfs_stream *stream; /* all below a stream's directory, and that itself */
+	struct sfs_shard *shard;
+	struct upload *upload;
+	char digest[SFS_DIGEST_HEX + 1];
+	struct blob_figures blob;
+};
+
+void identity_fini(struct node_identity *id);
+
+struct node {
+	struct node_identity id;
+	/*
+	 * Readers' nodes of shards: the size that the kernel was last told. Only the notifier
+	 * raises it, after it has dropped what was cached past it.
+	 */
+	_Atomic uint64_t told_bytes;
+	struct followers followers;
+	atomic_uint busy; /* handles that are open for writing and not flushed since */
+
+	/* Guarded by the table's lock. */
+	RB_ENTRY(node) by_identity;
+	LIST_ENTRY(node) all;
+	uint64_t lookups;
+	uint64_t refs;
+	bool listed; /* in the tree: a lookup can find it */
+};
+
+RB_HEAD(node_tree, node);
+LIST_HEAD(node_list, node);
+
+struct node_table {
+	pthread_mutex_t lock;
+	struct node_tree tree;
+	struct node_list all;
+	struct node root;
+};
+
+void node_table_init(struct node_table *table);
+/* Frees all nodes, whatever the kernel still knew. */
+void node_table_fini(struct node_table *table);
+
+/* The node of a nodeid. Borrowed: lives as long as the request that brought it. */
+struct node *node_of(struct node_table *table, uint64_t nodeid);
+uint64_t node_id(struct node_table *table, struct node *node);
+
+/*
+ * Finds or makes the node of this identity and counts a lookup. A new node takes the identity's
+ * references over. A writers' node that is busy is left to its handles and a fresh one is made.
+ */
+int node_enter(struct node_table *table, struct node_identity *id, struct node **ret_node);
+void node_forget(struct node_table *table, struct node *node, uint64_t lookups);
+
+struct node *node_ref(struct node_table *table, struct node *node);
+void node_unref(struct node_table *table, struct node *node);
+
+/*
+ * Lets no lookup find the stream's files again: the next one makes a new node, which the kernel
+ * takes for a new inode with the attributes it is then told.
+ */
+void node_retire_files(struct node_table *table, uint64_t stream_id);
+
+/* "stream/name" as a path into the mount ends: what /proc shows of a descriptor. */
+enum { NODE_TAIL_MAX = 2048 };
+int node_tail(const struct node *node, char *buffer, size_t bytes);
+
+#endif

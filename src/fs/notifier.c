@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "notifier.h"
+
+#include "cleanup.h"
+#include "clock.h"
+#include "fs.h"
+
+enum { PAGE_BYTES = 4096 };
+
+struct notifier {
+	struct fuse_session *session;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	STAILQ_HEAD(, notifier_job) queue; /* lock */
+	bool stopping;			   /* lock */
+};
+
+/* Until when the queue is looked at again, while a page's readers are waited for. */
+static const struct timespec retry_after = {.tv_nsec = 50000};
+
+/*
+ * Both calls fail where the kernel has no such inode (yet, or any more) and so nothing cached; it
+ * will take the size from the reply.
+ */
+static void invalidate(struct notifier *notifier, const struct notifier_job *job, uint64_t told)
+{
+	fuse_lowlevel_notify_inval_inode(
+		notifier->session, job->nodeid, (off_t)(told - told % PAGE_BYTES), 0);
+}
+
+static void raise_size(struct notifier *notifier, const struct notifier_job *job, uint64_t size)
+{
+	char newline = '\n';
+	struct fuse_bufvec last = FUSE_BUFVEC_INIT(1);
+	last.buf[0].mem = &newline;
+	fuse_lowlevel_notify_store(notifier->session, job->nodeid, (off_t)(size - 1), &last, 0);
+	atomic_store(&job->node->told_bytes, size);
+}
+
+/* False: the page's readers are still to be waited for. */
+static bool serve(struct notifier *notifier, struct notifier_job *job)
+{
+	struct node *node = job->node;
+	uint64_t told = atomic_load(&node->told_bytes);
+	if (job->size_bytes > told) {
+		if (told % PAGE_BYTES && !job->invalidated_ns) {
+			job->size_bytes = sfs_shard_size(node->id.shard);
+			invalidate(notifier, job, told);
+			job->invalidated_ns = clock_monotonic_ns();
+		}
+		if (told % PAGE_BYTES && !followers_gone(&node->followers, job->invalidated_ns))
+			return false;
+		raise_size(notifier, job, job->size_bytes);
+	}
+	job->tell(job, atomic_load(&node->told_bytes));
+	return true;
+}
+
+static struct notifier_job *next_job(struct notifier *notifier)
+{
+	SCOPED_LOCK(&notifier->lock);
+	while (STAILQ_EMPTY(&notifier->queue) && !notifier->stopping)
+		pthread_cond_wait(&notifier->changed, &notifier->lock);
+	struct notifier_job *job = STAILQ_FIRST(&notifier->queue);
+	if (job)
+		STAILQ_REMOVE_HEAD(&notifier->queue, queue);
+	return job;
+}
+
+static void *run(void *context)
+{
+	struct notifier *notifier = context;
+	struct notifier_job *job;
+	while ((job = next_job(notifier))) {
+		if (serve(notifier, job))
+			continue;
+		notifier_submit(notifier, job);
+		nanosleep(&retry_after, NULL);
+	}
+	return NULL;
+}
+
+int notifier_start(struct fuse_session *session, struct notifier **ret_notifier)
+{
+	struct notifier *notifier = calloc(1, sizeof(*notifier));
+	if (!notifier)
+		return -ENOMEM;
+	notifier->session = session;
+	pthread_mutex_init(&notifier->lock, NULL);
+	pthread_cond_init(&notifier->changed, NULL);
+	STAILQ_INIT(&notifier->queue);
+	int r = pthread_create(&notifier->thread, NULL, run, notifier);
+	if (r) {
+		free(notifier);
+		return -r;
+	}
+	*ret_notifier = notifier;
+	return 0;
+}
+
+void notifier_stop(struct notifier *notifier)
+{
+	if (!notifier)
+		return;
+	pthread_mutex_lock(&notifier->lock);
+	notifier->stopping = true;
+	pthread_cond_signal(&notifier->changed);
+	pthread_mutex_unlock(&notifier->lock);
+	pthread_join(notifier->thread, NULL);
+	pthread_cond_destroy(&notifier->changed);
+	pthread_mutex_destroy(&notifier->lock);
+	free(notifier);
+}
+
+void notifier_submit(struct notifier *notifier, struct notifier_job *job)
+{
+	SCOPED_LOCK(&notifier->lock);
+	STAILQ_INSERT_TAIL(&notifier->queue, job, queue);
+	pthread_cond_signal(&notifier->changed);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "opener.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+struct process {
+	pid_t tgid;
+	bool exiting; /* its descriptors are being closed for it */
+};
+
+static void cleanup_file(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+static void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int process_read(pid_t tid, struct process *ret_process)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	_cleanup_(cleanup_file) FILE *file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	struct process found = {0};
+	char line[256];
+	while (fgets(line, sizeof(line), file)) {
+		int n;
+		if (sscanf(line, "Tgid: %d", &n) == 1)
+			found.tgid = n;
+		if (sscanf(line, "FDSize: %d", &n) == 1)
+			found.exiting = n == 0;
+	}
+	if (!found.tgid)
+		return -ESRCH;
+	*ret_process = found;
+	return 0;
+}
+
+/* The kernel marks a path that a later lookup has replaced. */
+static size_t without_mark(const char *path, size_t length)
+{
+	static const char mark[] = " (deleted)";
+	size_t marked = sizeof(mark) - 1;
+	if (length > marked && memcmp(path + length - marked, mark, marked) == 0)
+		return length - marked;
+	return length;
+}
+
+static bool ends_in(const char *path, size_t length, const char *tail, size_t tail_length)
+{
+	return length >= tail_length && memcmp(path + length - tail_length, tail, tail_length) == 0;
+}
+
+struct descriptor {
+	long long position;
+	unsigned flags; /* of open(2) */
+};
+
+static int descriptor_read(pid_t tid, const char *number, struct descriptor *ret_descriptor)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", (int)tid, number);
+	_cleanup_(cleanup_file) FILE *file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	struct descriptor found;
+	if (fscanf(file, "pos: %lld flags: %o", &found.position, &found.flags) != 2)
+		return -EIO;
+	*ret_descriptor = found;
+	return 0;
+}
+
+/* Whether it is, or may be, of the same open(2). */
+static bool is_same_open(pid_t tid, const char *number, long long position)
+{
+	struct descriptor found = {0};
+	if (descriptor_read(tid, number, &found) < 0)
+		return true;
+	if ((found.flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	return position < 0 || found.position == position;
+}
+
+/* Links are never followed: what looks at the file itself would wait for this very daemon. */
+static bool has_descriptor(DIR *dir, pid_t tid, const char *tail, long long position)
+{
+	size_t tail_length = strlen(tail);
+	struct dirent *entry;
+	while ((entry = readdir(dir))) {
+		char path[PATH_MAX];
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, path, sizeof(path));
+		if (n <= 0)
+			continue;
+		size_t length = (size_t)n;
+		bool same = ends_in(path, length, tail, tail_length) ||
+			    ends_in(path, without_mark(path, length), tail, tail_length);
+		if (same && is_same_open(tid, entry->d_name, position))
+			return true;
+	}
+	return false;
+}
+
+static bool same_process(pid_t opener, pid_t flusher, const struct process *of_flusher)
+{
+	struct process of_opener;
+	if (opener == flusher || of_flusher->tgid == opener)
+		return true;
+	return process_read(opener, &of_opener) == 0 && of_opener.tgid == of_flusher->tgid;
+}
+
+bool opener_has_closed(pid_t opener, pid_t flusher, const char *tail, long long position)
+{
+	if (opener == 0 || flusher == 0)
+		return false;
+	struct process process;
+	int r = process_read(flusher, &process);
+	if (r == -ENOENT || r == -ESRCH)
+		return opener == flusher;
+	if (r < 0 || !same_process(opener, flusher, &process))
+		return false;
+	if (process.exiting)
+		return true;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)flusher);
+	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT || errno == ESRCH;
+	return !has_descriptor(dir, flusher, tail, position);
+}

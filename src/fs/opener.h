@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether a FLUSH is the close that ends what a program wrote. The kernel sends one for every
+ * descriptor that goes, also for those that a shell moves about or a child inherited; /proc tells
+ * them apart.
+ */
+#ifndef FS_OPENER_H
+#define FS_OPENER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * True if the thread `flusher` belongs to the process whose thread `opener` opened the file, and
+ * that process has no other descriptor of the same open(2): none for writing on a path that ends
+ * in `tail` ("/stream/name") and at this file position (below 0: at any). The position is what
+ * tells the descriptors of several open(2)s apart. When /proc does not tell, false: the end then
+ * comes with the last descriptor.
+ */
+bool opener_has_closed(pid_t opener, pid_t flusher, const char *tail, long long position);
+
+#endif

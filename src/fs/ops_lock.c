@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include <sys/file.h>
+
+#include "cleanup.h"
+#include "errors.h"
+#include "ops.h"
+
+/*
+ * A request that waits for a lock. An interrupt can come while the request is being answered, so
+ * the memory of these is kept for the next ones until the mount ends, and `req` tells whether one
+ * is still about the request that was interrupted.
+ */
+struct lock_wait {
+	LIST_ENTRY(lock_wait) all;
+	fuse_req_t req;	  /* NULL: free */
+	unsigned refs;	  /* who still touches it */
+	bool interrupted; /* perhaps before it waited */
+};
+
+static struct lock_wait *find_free_locked(struct lock_waits *waits)
+{
+	struct lock_wait *wait;
+	LIST_FOREACH(wait, &waits->all, all)
+	{
+		if (!wait->req)
+			return wait;
+	}
+	wait = calloc(1, sizeof(*wait));
+	if (wait)
+		LIST_INSERT_HEAD(&waits->all, wait, all);
+	return wait;
+}
+
+/* With two references: the operation's and the grant's. */
+static struct lock_wait *lock_wait_take(struct lock_waits *waits, fuse_req_t req)
+{
+	SCOPED_LOCK(&waits->lock);
+	struct lock_wait *wait = find_free_locked(waits);
+	if (!wait)
+		return NULL;
+	wait->req = req;
+	wait->refs = 2;
+	wait->interrupted = false;
+	return wait;
+}
+
+static void lock_wait_put(struct lock_waits *waits, struct lock_wait *wait, unsigned refs)
+{
+	SCOPED_LOCK(&waits->lock);
+	wait->refs -= refs;
+	if (wait->refs == 0)
+		wait->req = NULL;
+}
+
+static bool lock_wait_interrupted(struct lock_waits *waits, const struct lock_wait *wait)
+{
+	SCOPED_LOCK(&waits->lock);
+	return wait->interrupted;
+}
+
+/* Marks the wait of a request and takes a reference; false if it is about another by now. */
+static bool lock_wait_interrupt(struct lock_waits *waits, struct lock_wait *wait, fuse_req_t req)
+{
+	SCOPED_LOCK(&waits->lock);
+	if (wait->req != req)
+		return false;
+	wait->interrupted = true;
+	wait->refs++;
+	return true;
+}
+
+static void on_interrupt(fuse_req_t req, void *context)
+{
+	struct fs *fs = fs_of(req);
+	struct lock_wait *wait = context;
+	if (!lock_wait_interrupt(&fs->lock_waits, wait, req))
+		return;
+	lock_cancel(fs->locks, wait);
+	lock_wait_put(&fs->lock_waits, wait, 1);
+}
+
+static void on_granted(void *context, int result)
+{
+	struct lock_wait *wait = context;
+	struct lock_waits *waits = &fs_of(wait->req)->lock_waits;
+	fuse_req_t req = wait->req;
+	lock_wait_put(waits, wait, 1);
+	fuse_reply_err(req, fs_errno(result));
+}
+
+static struct lock_wait *first_waiting(struct lock_waits *waits)
+{
+	struct lock_wait *wait;
+	SCOPED_LOCK(&waits->lock);
+	LIST_FOREACH(wait, &waits->all, all)
+	{
+		if (wait->req && !wait->interrupted) {
+			wait->interrupted = true;
+			wait->refs++;
+			return wait;
+		}
+	}
+	return NULL;
+}
+
+void lock_waits_cancel(struct fs *fs)
+{
+	struct lock_wait *wait;
+	while ((wait = first_waiting(&fs->lock_waits))) {
+		lock_cancel(fs->locks, wait);
+		lock_wait_put(&fs->lock_waits, wait, 1);
+	}
+	while ((wait = LIST_FIRST(&fs->lock_waits.all))) {
+		LIST_REMOVE(wait, all);
+		free(wait);
+	}
+}
+
+/* The interrupt must be looked out for before the lock is asked for: it comes only once. */
+static void lock_parked(fuse_req_t req, uint64_t ino, enum lock_kind kind, uint64_t owner,
+	const struct lock_range *range)
+{
+	struct fs *fs = fs_of(req);
+	struct lock_wait *wait = lock_wait_take(&fs->lock_waits, req);
+	if (!wait) {
+		fuse_reply_err(req, ENOLCK);
+		return;
+	}
+	fuse_req_interrupt_func(req, on_interrupt, wait);
+	int r = lock_set(fs->locks, ino, kind, owner, range, true, on_granted, wait);
+	if (r != -EINPROGRESS) {
+		lock_wait_put(&fs->lock_waits, wait, 2);
+		fuse_reply_err(req, fs_errno(r));
+		return;
+	}
+	if (lock_wait_interrupted(&fs->lock_waits, wait))
+		lock_cancel(fs->locks, wait);
+	lock_wait_put(&fs->lock_waits, wait, 1);
+}
+
+static void lock_now(fuse_req_t req, uint64_t ino, enum lock_kind kind, uint64_t owner,
+	const struct lock_range *range)
+{
+	int r = lock_set(fs_of(req)->locks, ino, kind, owner, range, false, NULL, NULL);
+	fuse_reply_err(req, fs_errno(r));
+}
+
+static struct lock_range range_of(const struct flock *lock)
+{
+	uint64_t first = (uint64_t)lock->l_start;
+	return (struct lock_range){
+		.first = first,
+		.last = lock->l_len ? first + (uint64_t)lock->l_len - 1 : INT64_MAX,
+		.type = lock->l_type,
+		.pid = (uint32_t)lock->l_pid,
+	};
+}
+
+void op_getlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct flock *lock)
+{
+	struct fs *fs = fs_of(req);
+	struct lock_range range = range_of(lock), found;
+	lock_get(fs->locks, fs_node(fs, nodeid)->id.ino, fi->lock_owner, &range, &found);
+	lock->l_type = (short)found.type;
+	if (found.type != F_UNLCK) {
+		lock->l_whence = SEEK_SET;
+		lock->l_start = (off_t)found.first;
+		lock->l_len = found.last >= INT64_MAX ? 0 : (off_t)(found.last - found.first + 1);
+		lock->l_pid = (pid_t)found.pid;
+	}
+	fuse_reply_lock(req, lock);
+}
+
+void op_setlk(
+	fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct flock *lock, int wait)
+{
+	struct fs *fs = fs_of(req);
+	struct lock_range range = range_of(lock);
+	uint64_t ino = fs_node(fs, nodeid)->id.ino;
+	if (wait && range.type != F_UNLCK)
+		lock_parked(req, ino, LOCK_POSIX, fi->lock_owner, &range);
+	else
+		lock_now(req, ino, LOCK_POSIX, fi->lock_owner, &range);
+}
+
+static int type_of(int operation)
+{
+	switch (operation & ~LOCK_NB) {
+	case LOCK_SH:
+		return F_RDLCK;
+	case LOCK_EX:
+		return F_WRLCK;
+	default:
+		return F_UNLCK;
+	}
+}
+
+void op_flock(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, int operation)
+{
+	struct fs *fs = fs_of(req);
+	struct lock_range range = {.last = INT64_MAX, .type = type_of(operation)};
+	uint64_t ino = fs_node(fs, nodeid)->id.ino;
+	if (!(operation & LOCK_NB) && range.type != F_UNLCK)
+		lock_parked(req, ino, LOCK_FLOCK, fi->lock_owner, &range);
+	else
+		lock_now(req, ino, LOCK_FLOCK, fi->lock_owner, &range);
+}

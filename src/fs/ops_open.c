@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "attr.h"
+#include "cleanup.h"
+#include "errors.h"
+#include "generated.h"
+#include "log.h"
+#include "names.h"
+#include "opener.h"
+#include "ops.h"
+#include "streamfs/upload.h"
+#include "streamfs/writer.h"
+
+struct opening {
+	struct fs *fs;
+	struct node *node;
+	int flags;
+	pid_t tid;
+};
+
+static bool wants_write(const struct opening *o)
+{
+	return (o->flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool wants_read(const struct opening *o)
+{
+	return (o->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static int make_handle(const struct opening *o, enum handle_kind kind, struct handle **ret_handle)
+{
+	struct handle *handle = handle_new(&o->fs->handles, kind, o->node, o->flags, o->tid);
+	if (!handle)
+		return -ENOMEM;
+	*ret_handle = handle;
+	return 0;
+}
+
+/* A short read tells the page cache of an end, so what can be read short must not go through it. */
+static bool can_be_cached(struct sfs_shard *shard)
+{
+	struct sfs_shard_info info;
+	sfs_shard_info(shard, &info);
+	return info.horizon_offset == 0 && info.quarantined_bytes == 0;
+}
+
+static int open_reader(const struct opening *o, struct handle **ret_handle)
+{
+	intent_note(o->fs->intents, o->tid, o->node->id.ino, INTENT_UNKNOWN);
+	int r = make_handle(o, HANDLE_SHARD, ret_handle);
+	if (r == 0)
+		(*ret_handle)->cached = can_be_cached(o->node->id.shard);
+	return r;
+}
+
+/* ESTALE makes the kernel look the name up again, in this thread, whose intent is known by then. */
+static int open_shard(const struct opening *o, struct handle **ret_handle)
+{
+	if (!wants_write(o))
+		return open_reader(o, ret_handle);
+	if (!(o->flags & O_APPEND))
+		return -EPERM;
+	intent_note(o->fs->intents, o->tid, o->node->id.ino, INTENT_WRITE);
+	return -ESTALE;
+}
+
+static int open_writer(const struct opening *o, struct handle **ret_handle)
+{
+	struct sfs_writer *writer;
+	struct sfs_shard *shard = o->node->id.shard;
+	int r = shard ? sfs_writer_open_shard(shard, &writer)
+		      : sfs_writer_open_put(o->node->id.stream, &writer);
+	if (r < 0)
+		return r;
+	r = make_handle(o, HANDLE_WRITER, ret_handle);
+	if (r < 0) {
+		sfs_writer_close(writer);
+		return r;
+	}
+	(*ret_handle)->writer = writer;
+	handle_set_busy_locked(*ret_handle, true);
+	return 0;
+}
+
+/* Reading it comes by way of /proc/self/fd where another lookup has not led to readers' node. */
+static int open_shard_writer(const struct opening *o, struct handle **ret_handle)
+{
+	enum intent intent = wants_write(o) ? INTENT_WRITE : INTENT_READ;
+	if (wants_write(o) && !(o->flags & O_APPEND))
+		return -EPERM;
+	enum intent before = intent_note(o->fs->intents, o->tid, o->node->id.ino, intent);
+	if (wants_write(o))
+		return open_writer(o, ret_handle);
+	return before == INTENT_WRITE ? -ESTALE : make_handle(o, HANDLE_SHARD, ret_handle);
+}
+
+static int open_text(const struct opening *o, struct handle **ret_handle)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t bytes = 0;
+	int r = 0;
+	if (wants_write(o) && !generated_is_setting(o->node->id.kind))
+		return -EACCES;
+	if (wants_read(o))
+		r = generated_render(o->fs, o->node, &text, &bytes);
+	if (r < 0)
+		return r;
+	struct handle *handle = handle_new(&o->fs->handles, HANDLE_TEXT, o->node, o->flags, o->tid);
+	if (!handle)
+		return -ENOMEM;
+	handle->text = text;
+	handle->text_bytes = bytes;
+	text = NULL;
+	*ret_handle = handle;
+	return 0;
+}
+
+static int open_blob(const struct opening *o, struct handle **ret_handle)
+{
+	struct sfs_blob *blob;
+	if (wants_write(o))
+		return -EACCES;
+	int r = sfs_blob_open(o->node->id.stream, o->node->id.digest, &blob);
+	if (r < 0)
+		return r;
+	r = make_handle(o, HANDLE_BLOB, ret_handle);
+	if (r < 0) {
+		sfs_blob_close(blob);
+		return r;
+	}
+	(*ret_handle)->blob = blob;
+	(*ret_handle)->cached = true;
+	return 0;
+}
+
+/* What another has open, or is committed, is not shared: the lookup is repeated, finds nothing, and
+ * creates. */
+static int open_upload(const struct opening *o, struct handle **ret_handle)
+{
+	char name[UPLOAD_NAME_MAX + 1];
+	struct upload *upload = o->node->id.upload;
+	if (!wants_write(o))
+		return -EACCES;
+	int r = upload_open(upload);
+	if (r < 0) {
+		upload_name(upload, name);
+		uint64_t key = names_upload_key(sfs_stream_id(o->node->id.stream), name);
+		intent_note(o->fs->intents, o->tid, key, INTENT_CREATE);
+		return -ESTALE;
+	}
+	r = make_handle(o, HANDLE_UPLOAD, ret_handle);
+	if (r < 0) {
+		upload_close(upload, true);
+		return r;
+	}
+	(*ret_handle)->upload = upload;
+	return 0;
+}
+
+static int open_node(const struct opening *o, struct handle **ret_handle)
+{
+	switch (o->node->id.kind) {
+	case NODE_SHARD:
+		return open_shard(o, ret_handle);
+	case NODE_SHARD_WRITER:
+		return open_shard_writer(o, ret_handle);
+	case NODE_PUT:
+		return wants_read(o) ? -EACCES : open_writer(o, ret_handle);
+	case NODE_UPLOAD:
+		return open_upload(o, ret_handle);
+	case NODE_BLOB:
+		return open_blob(o, ret_handle);
+	case NODE_README:
+	case NODE_VERSION:
+	case NODE_METRICS:
+	case NODE_DEFAULTS:
+	case NODE_CONFIG:
+	case NODE_STATS:
+		return open_text(o, ret_handle);
+	default:
+		return -EISDIR;
+	}
+}
+
+static void describe(const struct handle *handle, struct fuse_file_info *fi)
+{
+	fi->fh = (uintptr_t)handle;
+	fi->direct_io = !handle->cached;
+	fi->keep_cache = handle->cached;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct opening opening = {fs, fs_node(fs, nodeid), fi->flags, fuse_req_ctx(req)->pid};
+	struct handle *handle;
+	int r = open_node(&opening, &handle);
+	if (r < 0) {
+		fuse_reply_err(req, fs_errno(r));
+		return;
+	}
+	describe(handle, fi);
+	if (fuse_reply_open(req, fi) != 0)
+		close_handle(fs, handle, true);
+}
+
+static int enter_upload(
+	struct fs *fs, struct node *dir, struct upload *upload, struct node **ret_node)
+{
+	_cleanup_(identity_fini) struct node_identity id = {
+		.kind = NODE_UPLOAD,
+		.ino = upload->ino,
+		.stream = sfs_stream_ref(dir->id.stream),
+		.upload = upload,
+	};
+	upload_ref(upload);
+	return node_enter(&fs->nodes, &id, ret_node);
+}
+
+static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mode, int flags,
+	struct node **ret_node, struct handle **ret_handle)
+{
+	struct fs *fs = fs_of(req);
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct upload_owner owner = {ctx->pid, ctx->uid, ctx->gid, mode};
+	struct upload *upload;
+	struct node *node;
+	if (dir->id.kind != NODE_DROP)
+		return -EPERM;
+	uint64_t key = names_upload_key(sfs_stream_id(dir->id.stream), name);
+	intent_note(fs->intents, ctx->pid, key, INTENT_UNKNOWN);
+	int r = drop_create(&fs->drop, dir->id.stream, name, &owner, &upload);
+	if (r < 0)
+		return r;
+	r = enter_upload(fs, dir, upload, &node);
+	if (r < 0) {
+		upload_close(upload, true);
+		return r;
+	}
+	*ret_handle = handle_new(&fs->handles, HANDLE_UPLOAD, node, flags, ctx->pid);
+	if (!*ret_handle) {
+		node_forget(&fs->nodes, node, 1);
+		upload_close(upload, true);
+		return -ENOMEM;
+	}
+	(*ret_handle)->upload = upload;
+	*ret_node = node;
+	return 0;
+}
+
+void op_create(
+	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct fuse_entry_param entry = {.attr_timeout = ATTR_TIMEOUT};
+	struct handle *handle;
+	struct node *node;
+	int r = create(req, fs_node(fs, parent), name, mode, fi->flags, &node, &handle);
+	if (r == 0)
+		r = attr_fill(fs, node, &entry.attr);
+	if (r < 0) {
+		fuse_reply_err(req, fs_errno(r));
+		return;
+	}
+	entry.ino = node_id(&fs->nodes, node);
+	entry.entry_timeout = attr_entry_timeout(node);
+	describe(handle, fi);
+	if (fuse_reply_create(req, &entry, fi) != 0) {
+		close_handle(fs, handle, true);
+		node_forget(&fs->nodes, node, 1);
+	}
+}
+
+static bool closed_by_opener(const struct handle *handle, pid_t flusher, long long position)
+{
+	char tail[NODE_TAIL_MAX];
+	return node_tail(handle->node, tail, sizeof(tail)) == 0 &&
+	       opener_has_closed(handle->opener, flusher, tail, position);
+}
+
+static uint64_t pause_writer(struct handle *handle, long long *ret_position)
+{
+	SCOPED_LOCK(&handle->lock);
+	handle_set_busy_locked(handle, false);
+	*ret_position = handle->position;
+	return sfs_writer_pending(handle->writer);
+}
+
+static int flush_writer(struct handle *handle, pid_t flusher)
+{
+	long long position;
+	if (pause_writer(handle, &position) == 0 || !closed_by_opener(handle, flusher, position))
+		return 0;
+	SCOPED_LOCK(&handle->lock);
+	return sfs_writer_end(handle->writer);
+}
+
+static bool is_first_flush(struct handle *handle)
+{
+	SCOPED_LOCK(&handle->lock);
+	bool first = !handle->flushed;
+	handle->flushed = true;
+	return first;
+}
+
+static int flush_upload(struct handle *handle, pid_t flusher)
+{
+	bool first = is_first_flush(handle);
+	if (!upload_wants_commit(handle->upload) || !closed_by_opener(handle, flusher, -1))
+		return 0;
+	return upload_closed_by_creator(handle->upload, first);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+	(void)nodeid;
+	struct fs *fs = fs_of(req);
+	struct handle *handle = fs_handle(fi);
+	pid_t flusher = fuse_req_ctx(req)->pid;
+	int r = 0;
+	lock_release_owner(fs->locks, handle->node->id.ino, LOCK_POSIX, fi->lock_owner);
+	if (handle->kind == HANDLE_SHARD && handle->cached)
+		followers_remove(&handle->node->followers, flusher);
+	else if (handle->kind == HANDLE_WRITER)
+		r = flush_writer(handle, flusher);
+	else if (handle->kind == HANDLE_UPLOAD)
+		r = flush_upload(handle, flusher);
+	fuse_reply_err(req, fs_errno(r));
+}
+
+void close_handle(struct fs *fs, struct handle *handle, bool discard)
+{
+	char tail[NODE_TAIL_MAX] = "";
+	int r = 0;
+	if (handle->kind == HANDLE_WRITER || handle->kind == HANDLE_UPLOAD)
+		node_tail(handle->node, tail, sizeof(tail));
+	if (handle->upload)
+		r = upload_close(handle->upload, discard);
+	int ended = handle_free(&fs->handles, handle);
+	if (r < 0 || ended < 0)
+		log_warning("%s: what was written last is lost: %s", tail + (tail[0] == '/'),
+			strerror(fs_errno(r < 0 ? r : ended)));
+}
+
+void op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
+{
+	(void)nodeid;
+	struct fs *fs = fs_of(req);
+	struct handle *handle = fs_handle(fi);
+	if (fi->flock_release)
+		lock_release_owner(fs->locks, handle->node->id.ino, LOCK_FLOCK, fi->lock_owner);
+	close_handle(fs, handle, false);
+	fuse_reply_err(req, 0);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "attr.h"
+#include "cleanup.h"
+#include "errors.h"
+#include "ops.h"
+
+static int read_text(
+	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	size_t n = 0;
+	if (!handle->text)
+		return -EBADF;
+	if (offset < handle->text_bytes) {
+		n = handle->text_bytes - (size_t)offset;
+		n = n < bytes ? n : bytes;
+		memcpy(buffer, handle->text + offset, n);
+	}
+	*ret_bytes = n;
+	return 0;
+}
+
+/* The least that a read must bring, of a file of this size. */
+static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
+{
+	if (offset >= size)
+		return 0;
+	return size - offset < bytes ? (size_t)(size - offset) : bytes;
+}
+
+static int read_stored(
+	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	struct sfs_shard *shard = handle->node->id.shard;
+	uint64_t size = handle->blob ? sfs_blob_size(handle->blob) : sfs_shard_size(shard);
+	size_t n;
+	int r = handle->blob ? sfs_blob_read(handle->blob, offset, buffer, bytes, &n)
+			     : sfs_shard_read(shard, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	/* The page cache would take a read that ends before damage for the end, and add zeros. */
+	if (handle->cached && n < expected(size, offset, bytes))
+		return -EBADMSG;
+	*ret_bytes = n;
+	return 0;
+}
+
+static int read_handle(
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	switch (handle->kind) {
+	case HANDLE_TEXT:
+		return read_text(handle, offset, buffer, bytes, ret_bytes);
+	case HANDLE_UPLOAD:
+		return upload_read(handle->upload, offset, buffer, bytes, ret_bytes);
+	case HANDLE_WRITER:
+		return handle->node->id.shard
+			       ? read_stored(handle, offset, buffer, bytes, ret_bytes)
+			       : -EACCES;
+	case HANDLE_SHARD:
+	case HANDLE_BLOB:
+		return read_stored(handle, offset, buffer, bytes, ret_bytes);
+	default:
+		return -EISDIR;
+	}
+}
+
+void op_read(
+	fuse_req_t req, fuse_ino_t nodeid, size_t bytes, off_t offset, struct fuse_file_info *fi)
+{
+	(void)nodeid;
+	_cleanup_free_ char *buffer = malloc(bytes);
+	size_t n = 0;
+	int r = buffer ? 0 : -ENOMEM;
+	if (r == 0)
+		r = read_handle(fs_handle(fi), (uint64_t)offset, buffer, bytes, &n);
+	if (r < 0)
+		fuse_reply_err(req, fs_errno(r));
+	else
+		fuse_reply_buf(req, buffer, n);
+}
+
+/* Data is from the trim horizon to the end, without holes. */
+static int seek(struct fs *fs, struct node *node, uint64_t offset, int whence, off_t *ret_offset)
+{
+	struct sfs_shard_info info = {0};
+	struct stat attr;
+	int r = attr_fill(fs, node, &attr);
+	if (r < 0)
+		return r;
+	if (offset >= (uint64_t)attr.st_size)
+		return -ENXIO;
+	if (node->id.shard)
+		sfs_shard_info(node->id.shard, &info);
+	if (whence == SEEK_HOLE)
+		*ret_offset = attr.st_size;
+	else if (whence == SEEK_DATA)
+		*ret_offset = (off_t)(offset > info.horizon_offset ? offset : info.horizon_offset);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+void op_lseek(
+	fuse_req_t req, fuse_ino_t nodeid, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	(void)fi;
+	struct fs *fs = fs_of(req);
+	off_t found;
+	int r = offset < 0 ? -ENXIO
+			   : seek(fs, fs_node(fs, nodeid), (uint64_t)offset, whence, &found);
+	if (r < 0)
+		fuse_reply_err(req, fs_errno(r));
+	else
+		fuse_reply_lseek(req, found);
+}

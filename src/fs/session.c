@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "log.h"
+#include "notifier.h"
+#include "ops.h"
+
+enum {
+	MAX_WRITE_BYTES = 1024 * 1024,
+	MAX_THREADS = 32,
+	MAX_IDLE_THREADS = 8,
+};
+
+/*
+ * The page cache is kept as appends come (EXPLICIT_INVAL_DATA); the notifier says what must go. No
+ * write may linger in the kernel (WRITEBACK_CACHE), and a truncation must be told apart from an
+ * open (ATOMIC_O_TRUNC). READDIRPLUS would count lookups of nodes that nobody asked for.
+ */
+static void choose_capabilities(struct fuse_conn_info *conn)
+{
+	const unsigned unwanted = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_SPLICE_READ |
+				  FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_READDIRPLUS |
+				  FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC;
+	const unsigned wanted = FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_FLOCK_LOCKS |
+				FUSE_CAP_POSIX_LOCKS | FUSE_CAP_PARALLEL_DIROPS |
+				FUSE_CAP_ASYNC_READ;
+	conn->want &= ~unwanted;
+	conn->want |= wanted & conn->capable;
+	conn->max_write = MAX_WRITE_BYTES;
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct fs *fs = userdata;
+	choose_capabilities(conn);
+	if (fs->options->ready)
+		fs->options->ready(fs->options->ready_context);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.statfs = op_statfs,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.mkdir = op_mkdir,
+	.rmdir = op_rmdir,
+	.unlink = op_unlink,
+	.rename = op_rename,
+	.link = op_link,
+	.symlink = op_symlink,
+	.mknod = op_mknod,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.fsync = op_fsync,
+	.release = op_release,
+	.lseek = op_lseek,
+	.getlk = op_getlk,
+	.setlk = op_setlk,
+	.flock = op_flock,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.setxattr = op_setxattr,
+	.removexattr = op_removexattr,
+};
+
+static int fs_init(struct fs *fs, struct sfs_store *store, const struct fs_options *options)
+{
+	*fs = (struct fs){.store = store, .options = options, .mounted_ms = clock_wall_ms()};
+	atomic_init(&fs->root_changed_ms, fs->mounted_ms);
+	node_table_init(&fs->nodes);
+	handle_list_init(&fs->handles, &fs->nodes);
+	drop_init(&fs->drop);
+	pthread_mutex_init(&fs->lock_waits.lock, NULL);
+	LIST_INIT(&fs->lock_waits.all);
+	pthread_mutex_init(&fs->parked.lock, NULL);
+	pthread_cond_init(&fs->parked.none, NULL);
+	fs->intents = intent_table_new();
+	fs->locks = lock_table_new();
+	return fs->intents && fs->locks ? 0 : -ENOMEM;
+}
+
+static void fs_fini(struct fs *fs)
+{
+	lock_table_free(fs->locks);
+	intent_table_free(fs->intents);
+	pthread_cond_destroy(&fs->parked.none);
+	pthread_mutex_destroy(&fs->parked.lock);
+	pthread_mutex_destroy(&fs->lock_waits.lock);
+	node_table_fini(&fs->nodes);
+	drop_fini(&fs->drop);
+	pthread_mutex_destroy(&fs->handles.lock);
+}
+
+static int loop(struct fuse_session *session)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(config, 1);
+	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
+	fuse_loop_cfg_set_idle_threads(config, MAX_IDLE_THREADS);
+	int r = fuse_session_loop_mt(session, config);
+	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+/* Everything that a request left with another thread gets its answer. */
+static void answer_parked(struct fs *fs)
+{
+	lock_waits_cancel(fs);
+	notifier_stop(fs->notifier);
+	fs->notifier = NULL;
+	SCOPED_LOCK(&fs->parked.lock);
+	while (fs->parked.count > 0)
+		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);
+}
+
+/*
+ * What is still open. An unmount waits for the last close(2), but not for the word of it, so what
+ * is dropped is complete then; a signal can come at any moment of an upload.
+ */
+static void close_all(struct fs *fs, bool complete)
+{
+	struct handle *handle;
+	while ((handle = handle_first(&fs->handles)))
+		close_handle(fs, handle, !complete);
+	unsigned left = drop_discard_all(&fs->drop);
+	if (left)
+		log_warning(
+			"%u files in drop directories were not complete and are discarded", left);
+}
+
+static int serve(struct fs *fs)
+{
+	if (fuse_set_signal_handlers(fs->session) != 0)
+		return -EIO;
+	int r = notifier_start(fs->session, &fs->notifier);
+	if (r == 0) {
+		r = loop(fs->session);
+		answer_parked(fs);
+	}
+	fuse_remove_signal_handlers(fs->session);
+	fuse_session_unmount(fs->session);
+	close_all(fs, r == 0);
+	return r < 0 ? r : 0; /* positive: the signal that ended it */
+}
+
+static int mount_and_serve(struct fs *fs)
+{
+	if (fuse_session_mount(fs->session, fs->options->mountpoint) != 0)
+		return -FS_EMOUNT;
+	return serve(fs);
+}
+
+int fs_serve(struct sfs_store *store, const struct fs_options *options)
+{
+	struct fs fs;
+	int r = fs_init(&fs, store, options);
+	if (r == 0 && options->debug && fuse_opt_add_arg(options->args, "-d") != 0)
+		r = -ENOMEM;
+	if (r == 0) {
+		fs.session = fuse_session_new(options->args, &operations, sizeof(operations), &fs);
+		r = fs.session ? mount_and_serve(&fs) : -EINVAL;
+	}
+	if (fs.session)
+		fuse_session_destroy(fs.session);
+	fs_fini(&fs);
+	return r;
+}

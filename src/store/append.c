@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Appending. The happy path: take append_lock; give the chunk its place; one pwritev behind the
+ * last chunk; enter it in the index; publish the new size.
+ *
+ * Failure: the file is cut back to where the append began, and nothing of it was ever visible. If
+ * even that fails, or if the disk failed in a way that space will not heal, the shard takes no
+ * more records until the store is opened anew. (What is behind the last good chunk then is a torn
+ * tail, which recovery cuts.)
+ */
+#include "shard.h"
+
+#include "cleanup.h"
+#include "clock.h"
+#include "syncer.h"
+#include "tidier.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
+{
+	if (!shard->failed)
+		store_report(shard->stream->store, SFS_ERROR,
+			"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted "
+			"again",
+			shard->stream->name, shard->number, what, strerror(-error));
+	shard->failed = true;
+}
+
+/* The full active segment becomes one of the sealed ones. */
+static int seal_active(struct sfs_shard *shard)
+{
+	struct segment *sealed = shard->active;
+	SCOPED_LOCK(&shard->lock);
+	if (sealed->index.end_offset > shard->synced_offset) {
+		struct segment **list = realloc(
+			shard->unsynced, (shard->unsynced_count + 1) * sizeof *list);
+		if (!list)
+			return -ENOMEM;
+		shard->unsynced = list;
+		list[shard->unsynced_count++] = segment_ref(sealed);
+	}
+	shard->active = NULL;
+	struct sfs_store *store = shard->stream->store;
+	lru_put(store->segments, shard->tag, sealed->base_offset, sealed, 1);
+	tidier_sealed(shard, sealed->base_offset);
+	segment_unref(sealed);
+	return 0;
+}
+
+static bool active_is_full(const struct sfs_shard *shard)
+{
+	const struct sfs_store *store = shard->stream->store;
+	const struct index *index = &shard->active->index;
+	return index->count >= store->segment_chunks ||
+	       index->end_offset - shard->active->base_offset >= store->segment_bytes;
+}
+
+/* Makes the file that the next chunk begins. */
+static int begin_segment(struct sfs_shard *shard)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, shard->size, SEGMENT_SUFFIX);
+	_cleanup_close_ int fd = -1;
+	/* A file of that name can only be one that was begun and never written. */
+	int r = disk_open(&store->disk, store->streams_dir, path, O_RDWR | O_CREAT, &fd);
+	if (r == 0)
+		r = disk_truncate(&store->disk, fd, 0);
+	if (r < 0)
+		return r;
+	uint64_t *bases = realloc(shard->bases, (shard->base_count + 1) * sizeof *bases);
+	if (!bases)
+		return -ENOMEM;
+	struct index index;
+	index_init(&index, shard->size, shard->next_sequence);
+	index.last_arrival_ms = shard->last_arrival_ms;
+	struct segment *segment = segment_new(shard->size, fd, &index);
+	shard->bases = bases;
+	if (!segment)
+		return -ENOMEM;
+	fd = -1;
+	bases[shard->base_count++] = shard->size;
+	shard->active = segment;
+	shard->dir_unsynced = true;
+	return 0;
+}
+
+static int append_check(struct sfs_shard *shard)
+{
+	if (shard->stream->store->read_only || shard->closed)
+		return -EROFS;
+	if (shard->removed || shard->stream->removed)
+		return -ENOENT;
+	SCOPED_LOCK(&shard->lock);
+	return shard->failed ? -EROFS : 0;
+}
+
+int shard_append_begin(struct sfs_shard *shard)
+{
+	int r = append_check(shard);
+	if (r == 0)
+		r = shard_open_held(shard);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&shard->append_lock);
+	r = append_check(shard);
+	if (r == 0 && shard->active && active_is_full(shard))
+		r = seal_active(shard);
+	if (r == 0 && !shard->active) {
+		SCOPED_LOCK(&shard->lock);
+		r = begin_segment(shard);
+	}
+	if (r < 0) {
+		pthread_mutex_unlock(&shard->append_lock);
+		return r;
+	}
+	const struct index *index = &shard->active->index;
+	shard->mark = (struct append_mark){
+		.index_count = index->count,
+		.end_offset = index->end_offset,
+		.end_sequence = index->end_sequence,
+		.end_file_offset = index->end_file_offset,
+		.last_arrival_ms = index->last_arrival_ms,
+		.last_header_hash = index->last_header_hash,
+	};
+	return 0;
+}
+
+/* The ordering half: where the next chunk goes and when it came. Times never step back. */
+static struct chunk_order order_next(struct sfs_shard *shard)
+{
+	const struct index *index = &shard->active->index;
+	uint64_t now = clock_wall_ms();
+	if (now < index->last_arrival_ms)
+		now = index->last_arrival_ms;
+	return (struct chunk_order){
+		.owner = shard->tag,
+		.text_offset = index->end_offset,
+		.first_sequence = index->end_sequence,
+		.arrival_ms = now,
+		.last_arrival_ms = now,
+		.synced_offset = shard->synced_offset,
+	};
+}
+
+/* The storing half: an ordered chunk goes into the local segment. */
+static int store_chunk(struct sfs_shard *shard, const struct chunk *chunk, struct iovec iov[2])
+{
+	struct segment *active = shard->active;
+	uint64_t at = active->index.end_file_offset;
+	int r = disk_writev(&shard->stream->store->disk, active->fd, at, iov, 2);
+	if (r < 0) {
+		metric_add(&shard->stream->store->metrics.write_failures, 1);
+		if (r != -ENOSPC && r != -EDQUOT) {
+			SCOPED_LOCK(&shard->lock);
+			shard_fail_locked(shard, "a write", r);
+		}
+		return r;
+	}
+	SCOPED_LOCK(&shard->lock); /* readers walk the index */
+	return index_add(&active->index, chunk, at);
+}
+
+int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder)
+{
+	pthread_mutex_lock(&shard->lock);
+	struct chunk_order order = order_next(shard);
+	pthread_mutex_unlock(&shard->lock);
+	struct chunk chunk;
+	struct iovec iov[2];
+	chunk_seal(encoder, &order, &chunk, iov);
+	return store_chunk(shard, &chunk, iov);
+}
+
+void shard_append_commit(struct sfs_shard *shard)
+{
+	struct stream_metrics *metrics = &shard->stream->metrics;
+	const struct index *index = &shard->active->index;
+	uint64_t stored = index->end_file_offset - shard->mark.end_file_offset;
+	metric_add(&metrics->records, index->end_sequence - shard->mark.end_sequence);
+	metric_add(&metrics->bytes_in, index->end_offset - shard->mark.end_offset);
+	metric_add(&metrics->bytes_stored, stored);
+	pthread_mutex_lock(&shard->lock);
+	shard->size = index->end_offset;
+	shard->next_sequence = index->end_sequence;
+	shard->last_arrival_ms = index->last_arrival_ms;
+	shard->stored_bytes += stored;
+	syncer_dirty_locked(shard, shard->stream->settings.flush_interval_ms);
+	pthread_cond_broadcast(&shard->grown);
+	pthread_mutex_unlock(&shard->lock);
+	pthread_mutex_unlock(&shard->append_lock);
+}
+
+void shard_append_abort(struct sfs_shard *shard)
+{
+	struct segment *active = shard->active;
+	const struct append_mark *mark = &shard->mark;
+	int r = disk_truncate(&shard->stream->store->disk, active->fd, mark->end_file_offset);
+	pthread_mutex_lock(&shard->lock);
+	active->index.count = mark->index_count;
+	active->index.end_offset = mark->end_offset;
+	active->index.end_sequence = mark->end_sequence;
+	active->index.end_file_offset = mark->end_file_offset;
+	active->index.last_arrival_ms = mark->last_arrival_ms;
+	active->index.last_header_hash = mark->last_header_hash;
+	if (r < 0)
+		shard_fail_locked(shard, "taking back a write", r);
+	pthread_mutex_unlock(&shard->lock);
+	pthread_mutex_unlock(&shard->append_lock);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Storing blobs. A blob is written beside its place, synced and renamed into it, so
+ * under its name there is all of it or nothing.
+ */
+#include "blobs.h"
+
+#include "chunk.h"
+#include "cleanup.h"
+#include "clock.h"
+
+#include <bsd/stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEX_SIZE = 65, NAME_SIZE = 96 };
+
+void digest_to_hex(const uint8_t digest[32], char hex[65])
+{
+	static const char digits[] = "0123456789abcdef";
+	for (int i = 0; i < 32; i++) {
+		hex[2 * i] = digits[digest[i] >> 4];
+		hex[2 * i + 1] = digits[digest[i] & 15];
+	}
+	hex[64] = 0;
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int digest_from_hex(const char *hex, uint8_t digest[32])
+{
+	uint8_t out[32];
+	if (strlen(hex) != HEX_SIZE - 1)
+		return -EINVAL;
+	for (int i = 0; i < 32; i++) {
+		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return -EINVAL;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(digest, out, sizeof out);
+	return 0;
+}
+
+uint64_t digest_owner(const uint8_t digest[32])
+{
+	struct le64 first;
+	memcpy(&first, digest, sizeof first);
+	return le64_get(first);
+}
+
+void blobs_init(struct blobs *blobs, const struct disk *disk, int dir)
+{
+	*blobs = (struct blobs){.disk = disk, .dir = dir};
+	pthread_mutex_init(&blobs->lock, NULL);
+}
+
+void blobs_fini(struct blobs *blobs)
+{
+	if (blobs->dir >= 0)
+		close(blobs->dir);
+	blobs->dir = -1;
+	pthread_mutex_destroy(&blobs->lock);
+}
+
+/* What is being stored, and where. */
+struct put {
+	const struct disk *disk;
+	const struct payload *payload;
+	bool compress;
+	uint8_t digest[32];
+	char hex[HEX_SIZE];
+	int fan; /* the XX directory */
+};
+
+static void cleanup_encoder(struct encoder **encoder)
+{
+	encoder_free(*encoder);
+}
+
+/* The file in the making. */
+struct writing {
+	struct encoder *encoder;
+	uint8_t *piece;
+	int fd;
+	uint64_t file_offset; /* behind what is written */
+	struct chunk_order order;
+};
+
+/* Writes the piece of the payload from order.text_offset on as one chunk. */
+static int write_chunk(const struct put *put, struct writing *w)
+{
+	uint64_t offset = w->order.text_offset, left = put->payload->size_bytes - offset;
+	size_t want = left < CHUNK_TEXT_TARGET ? (size_t)left : CHUNK_TEXT_TARGET, n = 0;
+	int r = payload_read(put->payload, put->disk, offset, w->piece, want, &n);
+	if (r < 0)
+		return r;
+	if (n < want)
+		return -EIO;
+	const struct chunk_input input = {
+		.text = w->piece,
+		.text_bytes = n,
+		/* So that a file cut between two chunks does not look whole. */
+		.flags = (uint16_t)((offset ? CHUNK_CONTINUES : 0) |
+				    (n < left ? CHUNK_OPEN_END : 0)),
+		.compress = put->compress,
+	};
+	r = chunk_encode(w->encoder, &input);
+	if (r < 0)
+		return r;
+	struct iovec iov[2];
+	struct chunk chunk;
+	chunk_seal(w->encoder, &w->order, &chunk, iov);
+	r = disk_writev(put->disk, w->fd, w->file_offset, iov, 2);
+	if (r < 0)
+		return r;
+	w->file_offset += chunk_stored_bytes(&chunk);
+	w->order.text_offset += n;
+	return 0;
+}
+
+static int write_chunks(const struct put *put, int fd)
+{
+	_cleanup_(cleanup_encoder) struct encoder *encoder = encoder_new();
+	_cleanup_free_ uint8_t *piece = malloc(CHUNK_TEXT_TARGET);
+	if (!encoder || !piece)
+		return -ENOMEM;
+	uint64_t now = clock_wall_ms();
+	struct writing w = {
+		.encoder = encoder,
+		.piece = piece,
+		.fd = fd,
+		.order = {.owner = digest_owner(put->digest),
+			.arrival_ms = now,
+			.last_arrival_ms = now},
+	};
+	int r = 0;
+	while (r == 0 && w.order.text_offset < put->payload->size_bytes)
+		r = write_chunk(put, &w);
+	return r;
+}
+
+static int write_temporary(const struct put *put, const char *name)
+{
+	_cleanup_close_ int fd = -1;
+	int r = disk_open(put->disk, put->fan, name, O_WRONLY | O_CREAT | O_EXCL, &fd);
+	if (r == 0)
+		r = write_chunks(put, fd);
+	if (r == 0)
+		r = disk_sync(put->disk, fd);
+	return r;
+}
+
+static int write_blob(const struct put *put)
+{
+	char temporary[NAME_SIZE + 32], name[NAME_SIZE];
+	uint64_t unique; /* equal payloads may be stored at the same time */
+	arc4random_buf(&unique, sizeof unique);
+	snprintf(name, sizeof name, "%s.lz4", put->hex);
+	snprintf(temporary, sizeof temporary, "%s.%016" PRIx64 DISK_TMP_SUFFIX, name, unique);
+	int r = write_temporary(put, temporary);
+	if (r == 0)
+		r = disk_rename(put->disk, put->fan, temporary, put->fan, name);
+	if (r < 0)
+		(void)disk_unlink(put->disk, put->fan, temporary);
+	return r;
+}
+
+/* Takes a blob that is there, if it is what would be written. */
+static int adopt(struct blobs *blobs, const struct put *put)
+{
+	struct blob *blob;
+	int r = blob_open(blobs, put->hex, &blob);
+	if (r < 0)
+		return r;
+	r = blob_compare(blob, put->payload);
+	blob_close(blob);
+	if (r < 0)
+		return r;
+	char name[NAME_SIZE];
+	snprintf(name, sizeof name, "%s.lz4", put->hex);
+	return utimensat(put->fan, name, NULL, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/*
+ * Opens a blob's XX directory, made where it is missing. Its entry is synced when it is made and
+ * once in this object's life: who made it may have died, or failed, before the sync.
+ */
+static int open_fan(struct blobs *blobs, const uint8_t digest[32], const char *hex, int *ret_fan)
+{
+	char name[] = {hex[0], hex[1], 0};
+	uint32_t bit = 1u << digest[0] % 32, *durable = &blobs->fans_durable[digest[0] / 32];
+	SCOPED_LOCK(&blobs->lock);
+	int r = disk_mkdir(blobs->disk, blobs->dir, name);
+	if (r == 0)
+		*durable &= ~bit;
+	if ((r == 0 || r == -EEXIST) && !(*durable & bit)) {
+		r = disk_sync_dir(blobs->disk, blobs->dir);
+		if (r == 0)
+			*durable |= bit;
+	}
+	if (r < 0 && r != -EEXIST)
+		return r;
+	return disk_open(blobs->disk, blobs->dir, name, O_RDONLY | O_DIRECTORY, ret_fan);
+}
+
+static int store(struct blobs *blobs, struct put *put)
+{
+	_cleanup_close_ int fan = -1;
+	int r = open_fan(blobs, put->digest, put->hex, &fan);
+	if (r < 0)
+		return r;
+	put->fan = fan;
+	/* Whatever keeps it from being adopted: with the payload at hand, write it anew. */
+	if (adopt(blobs, put) < 0)
+		r = write_blob(put);
+	return r < 0 ? r : disk_sync_dir(blobs->disk, fan);
+}
+
+int blobs_put(struct blobs *blobs, const struct payload *payload, enum compression compression,
+	uint8_t ret_digest[32])
+{
+	struct put put = {
+		.disk = blobs->disk,
+		.payload = payload,
+		.compress = compression == COMPRESSION_LZ4,
+		.fan = -1,
+	};
+	assert(blobs->dir >= 0);
+	int r = payload_digest(payload, blobs->disk, put.digest);
+	if (r < 0)
+		return r;
+	digest_to_hex(put.digest, put.hex);
+	pthread_mutex_lock(&blobs->lock);
+	blobs->in_flight++;
+	blobs->puts_begun++;
+	pthread_mutex_unlock(&blobs->lock);
+	r = store(blobs, &put);
+	if (r < 0)
+		blobs_put_done(blobs);
+	else
+		memcpy(ret_digest, put.digest, sizeof put.digest);
+	return r;
+}
+
+void blobs_put_done(struct blobs *blobs)
+{
+	SCOPED_LOCK(&blobs->lock);
+	assert(blobs->in_flight > 0);
+	blobs->in_flight--;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "index.h"
+
+#include "cleanup.h"
+
+#include <errno.h>
+#include <xxhash.h>
+
+void index_init(struct index *index, uint64_t base_offset, uint64_t base_sequence)
+{
+	*index = (struct index){.end_offset = base_offset, .end_sequence = base_sequence};
+}
+
+void index_fini(struct index *index)
+{
+	free(index->items);
+	index->items = NULL;
+	index->count = index->capacity = 0;
+}
+
+static struct index_item *index_push(struct index *index)
+{
+	if (index->count == index->capacity) {
+		size_t capacity = index->capacity ? index->capacity * 2 : 8;
+		void *items = realloc(index->items, capacity * sizeof *index->items);
+		if (!items)
+			return NULL;
+		index->items = items;
+		index->capacity = capacity;
+	}
+	return &index->items[index->count++];
+}
+
+static uint32_t index_flags(const struct chunk *c)
+{
+	uint32_t flags = 0;
+	if (c->meta_raw_bytes)
+		flags |= INDEX_HAS_META;
+	if (c->incompatible & CHUNK_OPEN_END)
+		flags |= INDEX_OPEN_END;
+	if (c->incompatible & CHUNK_CONTINUES)
+		flags |= INDEX_CONTINUES;
+	return flags;
+}
+
+int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offset)
+{
+	struct index_item *item = index_push(index);
+	if (!item)
+		return -ENOMEM;
+	*item = (struct index_item){
+		.text_offset = chunk->text_offset,
+		.file_offset = file_offset,
+		.first_sequence = chunk->first_sequence,
+		.arrival_ms = chunk->arrival_ms,
+		.stored_bytes = chunk_stored_bytes(chunk),
+		.flags = index_flags(chunk),
+	};
+	if (index->count == 1)
+		index->first_header_hash = chunk->header_hash;
+	index->last_header_hash = chunk->header_hash;
+	index->end_offset = chunk->text_offset + chunk->text_bytes;
+	index->end_sequence = chunk->first_sequence + chunk->record_count;
+	index->end_file_offset = file_offset + chunk_stored_bytes(chunk);
+	if (chunk->last_arrival_ms > index->last_arrival_ms)
+		index->last_arrival_ms = chunk->last_arrival_ms;
+	return 0;
+}
+
+int index_add_gap(
+	struct index *index, uint64_t file_offset, uint64_t end_offset, uint64_t end_sequence)
+{
+	struct index_item *item = index_push(index);
+	if (!item)
+		return -ENOMEM;
+	*item = (struct index_item){
+		.text_offset = index->end_offset,
+		.file_offset = file_offset,
+		.first_sequence = index->end_sequence,
+		.arrival_ms = index->last_arrival_ms,
+		.flags = INDEX_DAMAGED,
+	};
+	index->end_offset = end_offset;
+	index->end_sequence = end_sequence;
+	return 0;
+}
+
+size_t index_find(const struct index *index, uint64_t text_offset)
+{
+	size_t low = 0, high = index->count;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (index->items[middle].text_offset <= text_offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The hash of the header is the seed of the hash of the entries. */
+static uint64_t index_hash(const struct index_header *h, const void *entries, size_t bytes)
+{
+	uint64_t seed = XXH3_64bits(h, offsetof(struct index_header, hash));
+	return XXH3_64bits_withSeed(entries, bytes, seed);
+}
+
+int index_save(const struct disk *disk, int dir, const char *name, uint64_t owner,
+	const struct index *index)
+{
+	size_t entry_bytes = index->count * sizeof(struct index_entry);
+	_cleanup_free_ char *file = malloc(sizeof(struct index_header) + entry_bytes);
+	if (!file)
+		return -ENOMEM;
+	char *entries = file + sizeof(struct index_header);
+	for (size_t i = 0; i < index->count; i++) {
+		const struct index_item *item = &index->items[i];
+		struct index_entry e = {
+			.text_offset = le64(item->text_offset),
+			.file_offset = le64(item->file_offset),
+			.first_sequence = le64(item->first_sequence),
+			.arrival_ms = le64(item->arrival_ms),
+			.stored_bytes = le32(item->stored_bytes),
+			.flags = le32(item->flags),
+		};
+		memcpy(entries + i * sizeof e, &e, sizeof e);
+	}
+	struct index_header h = {
+		.magic = le32(FORMAT_INDEX_MAGIC),
+		.entry_count = le32((uint32_t)index->count),
+		.owner = le64(owner),
+		.segment_bytes = le64(index->end_file_offset),
+		.first_header_hash = le64(index->first_header_hash),
+		.last_header_hash = le64(index->last_header_hash),
+		.end_offset = le64(index->end_offset),
+		.end_sequence = le64(index->end_sequence),
+		.last_arrival_ms = le64(index->last_arrival_ms),
+	};
+	h.hash = le64(index_hash(&h, entries, entry_bytes));
+	memcpy(file, &h, sizeof h);
+	return disk_replace(disk, dir, name, file, sizeof h + entry_bytes);
+}
+
+/* The checksum of the chunk header at an offset of the segment is the expected one. */
+static int check_chunk(const struct disk *disk, int fd, uint64_t offset, uint64_t header_hash)
+{
+	struct chunk_header h;
+	size_t got;
+	int r = disk_read(disk, fd, offset, &h, sizeof h, &got);
+	if (r < 0)
+		return r;
+	struct chunk c;
+	if (got != sizeof h || chunk_parse(&h, &c) < 0 || c.header_hash != header_hash)
+		return -EBADMSG;
+	return 0;
+}
+
+/* Items of the file in host order, with the order that a reader relies on. */
+static int load_items(const char *entries, struct index *index, uint64_t base_offset)
+{
+	uint64_t text = base_offset, file = 0;
+	for (size_t i = 0; i < index->count; i++) {
+		struct index_entry e;
+		memcpy(&e, entries + i * sizeof e, sizeof e);
+		struct index_item *item = &index->items[i];
+		*item = (struct index_item){
+			.text_offset = le64_get(e.text_offset),
+			.file_offset = le64_get(e.file_offset),
+			.first_sequence = le64_get(e.first_sequence),
+			.arrival_ms = le64_get(e.arrival_ms),
+			.stored_bytes = le32_get(e.stored_bytes),
+			.flags = le32_get(e.flags),
+		};
+		bool first = i == 0;
+		if (first ? item->text_offset != text : item->text_offset <= text)
+			return -EBADMSG;
+		if (item->file_offset != file || item->flags & INDEX_DAMAGED)
+			return -EBADMSG;
+		text = item->text_offset;
+		file += item->stored_bytes;
+	}
+	return text < index->end_offset && file == index->end_file_offset ? 0 : -EBADMSG;
+}
+
+int index_load(const struct disk *disk, int dir, const char *name, uint64_t owner, int segment_fd,
+	uint64_t segment_bytes, uint64_t base_offset, struct index *ret_index)
+{
+	enum { FILE_MAX = 256 << 20 };
+	_cleanup_free_ char *file = NULL;
+	size_t bytes;
+	int r = disk_slurp(disk, dir, name, FILE_MAX, &file, &bytes);
+	if (r < 0)
+		return r == -EFBIG ? -EBADMSG : r;
+	struct index_header h;
+	if (bytes < sizeof h)
+		return -EBADMSG;
+	memcpy(&h, file, sizeof h);
+	size_t count = le32_get(h.entry_count);
+	const char *entries = file + sizeof h;
+	if (le32_get(h.magic) != FORMAT_INDEX_MAGIC || le64_get(h.owner) != owner ||
+		le64_get(h.segment_bytes) != segment_bytes || !count ||
+		bytes - sizeof h != count * sizeof(struct index_entry) ||
+		le64_get(h.hash) != index_hash(&h, entries, bytes - sizeof h))
+		return -EBADMSG;
+	struct index index = {
+		.count = count,
+		.capacity = count,
+		.end_offset = le64_get(h.end_offset),
+		.end_sequence = le64_get(h.end_sequence),
+		.end_file_offset = segment_bytes,
+		.last_arrival_ms = le64_get(h.last_arrival_ms),
+		.first_header_hash = le64_get(h.first_header_hash),
+		.last_header_hash = le64_get(h.last_header_hash),
+	};
+	index.items = malloc(count * sizeof *index.items);
+	if (!index.items)
+		return -ENOMEM;
+	r = load_items(entries, &index, base_offset);
+	if (r == 0)
+		r = check_chunk(disk, segment_fd, 0, index.first_header_hash);
+	if (r == 0)
+		r = check_chunk(disk, segment_fd, index.items[count - 1].file_offset,
+			index.last_header_hash);
+	if (r < 0) {
+		index_fini(&index);
+		return r;
+	}
+	*ret_index = index;
+	return 0;
+}

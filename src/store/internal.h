@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The objects of the store and who guards what.
+ *
+ * Lock order, outermost first (a thread that holds one takes only those below it):
+ *   store.config_lock      changes of streamfs.json and of the set of streams
+ *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
+ *   shard.append_lock      who orders and stores: one appender at a time
+ *   shard.lock             what is published; held for a moment
+ *   syncer, tidier, pools, caches: leaves
+ * store.lock (the table of streams) is a leaf too: nothing is taken under it.
+ *
+ * An append has two halves. Ordering gives a chunk its offset, sequence and time; storing puts an
+ * ordered chunk into the local segment. Here the order comes from the shard under append_lock; an
+ * engine that orders elsewhere would call the storing half with chunks that it was handed.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "blobs.h"
+#include "lru.h"
+#include "metrics.h"
+#include "route.h"
+#include "segment.h"
+#include "settings.h"
+#include "streamfs/shard.h"
+#include "watermark.h"
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <pthread.h>
+
+struct syncer;
+struct tidier;
+struct workspace;
+
+enum {
+	SEGMENT_TEXT_BYTES = 64 << 20,	/* text after which a segment is sealed */
+	SEGMENT_CHUNKS = 1 << 15,	/* ... or chunks: bounds its index to 1.25 MiB */
+	OPEN_SEGMENTS = 64,		/* sealed ones kept open for readers, per store */
+	CHUNK_CACHE_SLOTS = 64,
+	CHUNK_CACHE_BYTES = 12 << 20,	/* decoded chunks kept for partial reads, per store */
+	ORPHAN_GRACE_MS = 3600 * 1000,
+};
+
+struct sync_waiter {
+	STAILQ_ENTRY(sync_waiter) link;
+	void (*done)(void *context, int result);
+	void *context;
+};
+STAILQ_HEAD(sync_waiters, sync_waiter);
+
+struct sfs_shard {
+	struct sfs_stream *stream; /* owns the shard; a shard's references are the stream's */
+	uint32_t number;
+	uint64_t tag; /* owner of its chunks */
+	struct hash_key hash_first, hash_last;
+	uint32_t parents[2];
+	uint32_t parent_count;
+	bool closed;	    /* under stream.lock */
+	uint64_t created_ms;
+
+	pthread_mutex_t append_lock;
+	struct append_mark {	   /* where the append that is under way began; append_lock */
+		size_t index_count;
+		uint64_t end_offset, end_sequence, end_file_offset, last_arrival_ms;
+		uint64_t last_header_hash;
+	} mark;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t grown;
+	_Atomic bool opened;  /* recovered; set under append_lock */
+	bool removed;	      /* its stream is gone */
+	bool failed;
+	uint64_t *bases;      /* of its segments, rising; the last is the active one's if there is one */
+	size_t base_count;
+	struct segment *active; /* NULL: none, the next append begins one */
+	uint64_t size, next_sequence, last_arrival_ms;
+	uint64_t horizon_offset, horizon_sequence;
+	uint64_t gap_bytes;
+	uint64_t stored_bytes;
+
+	struct watermark watermark;
+	int watermark_fd; /* -1: not open */
+	bool watermark_unsynced;
+	uint64_t synced_offset;
+	bool dir_unsynced;	   /* a segment was made since the directory was synced */
+	struct segment **unsynced; /* sealed, not synced yet */
+	size_t unsynced_count;
+	struct sync_waiters waiters;
+	bool flush_planned; /* the flusher will come by; it clears this when all is settled */
+	uint64_t flush_interval_ns;
+	/* Under the syncer's lock: */
+	bool sync_queued, sync_running;
+	STAILQ_ENTRY(sfs_shard) sync_link;
+	RB_ENTRY(sfs_shard) flush_link;
+	uint64_t flush_at_ns; /* 0: not in the tree */
+};
+
+/* The open shards in the order of their hash ranges; replaced as a whole. */
+struct routes {
+	size_t count;
+	struct hash_key *firsts;
+	struct sfs_shard **shards;
+};
+
+struct sfs_stream {
+	struct sfs_store *store;
+	RB_ENTRY(sfs_stream) link; /* store.lock */
+	atomic_uint refs;	   /* of users; the table's hold does not count */
+	atomic_uint spread;	   /* turns of records without a key */
+	uint64_t id;
+	uint64_t created_ms;
+
+	pthread_rwlock_t lock; /* guards all below */
+	bool removed;
+	char name[SFS_NAME_MAX + 1];
+	struct sfs_owner owner;
+	uint64_t changed_ms;
+	struct settings settings;
+	struct sfs_shard **shards; /* by rising number, closed ones too */
+	size_t shard_count;
+	uint32_t next_shard;
+	struct sfs_shard **retired; /* left the table while the stream was empty */
+	size_t retired_count;
+	struct routes routes;
+	struct blobs blobs; /* has its own lock; directory made when first needed */
+	pthread_mutex_t blobs_lock; /* for making it */
+	struct stream_metrics metrics;
+};
+
+RB_HEAD(stream_tree, sfs_stream);
+
+struct sfs_store {
+	struct disk disk;
+	char *path;
+	int dir, streams_dir, lock_fd;
+	int blob_dir; /* -1: blobs are inside the streams */
+	bool read_only;
+	uint64_t segment_bytes;
+	uint32_t segment_chunks;
+	uint64_t orphan_grace_ms;
+	void (*report)(void *context, enum sfs_severity severity, const char *line);
+	void *report_context;
+
+	pthread_mutex_t config_lock; /* guards writing streamfs.json and all that is in it: */
+	char uuid[37];
+	uint64_t next_id;	     /* of a stream */
+	uint64_t reserved_id;	     /* ids below it may be given without writing the file */
+	struct sfs_owner owner;
+	struct settings defaults;
+
+	pthread_mutex_t lock; /* guards the table */
+	struct stream_tree streams;
+
+	struct lru *segments; /* sealed ones by shard tag and base */
+	struct lru *chunks;   /* struct chunk_text by segment uid and file offset */
+	struct syncer *syncer;
+	struct tidier *tidier;
+	pthread_mutex_t pool_lock;
+	struct workspace *pool; /* idle ones */
+	struct store_metrics metrics;
+};
+
+/* Says something through the store's report function. */
+void store_report(struct sfs_store *store, enum sfs_severity severity, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void diag_set(struct sfs_diag *diag, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Merging: a sealed segment of small chunks (an echo each) is written anew with large ones, which
+ * compress as well as the text would in one piece. The new file is synced and renamed over the
+ * old one; readers that have the old one open keep it. Text, sequence numbers, keys, arrival times
+ * and claims stay what they were. A segment with any damage is left alone.
+ */
+#include "cleanup.h"
+#include "meta.h"
+#include "shard.h"
+#include "tidier.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum {
+	MERGE_BELOW_BYTES = 64 << 10,	/* average text of a chunk under which it is worth it */
+	MERGE_TEXT_BYTES = 256 << 10,	/* text of a merged chunk, at least */
+};
+
+struct merge {
+	struct sfs_shard *shard;
+	struct segment *old;
+	int fd; /* the new file */
+	uint64_t file_offset;
+	struct encoder *encoder;
+	struct index index; /* of the new file */
+	struct buf stored, raw_meta;
+	/* The chunk in the making: */
+	struct buf text;
+	struct meta_writer meta;
+	struct chunk_order order;
+	uint32_t records;
+};
+
+static int flush_chunk(struct merge *m)
+{
+	if (!m->text.size)
+		return 0;
+	const struct buf *meta = meta_writer_finish(&m->meta);
+	if (!meta)
+		return -ENOMEM;
+	struct chunk_input input = {
+		.text = m->text.data,
+		.text_bytes = m->text.size,
+		.meta = meta,
+		.record_count = m->records,
+		.compress = m->shard->stream->settings.compression == COMPRESSION_LZ4,
+	};
+	int r = chunk_encode(m->encoder, &input);
+	if (r < 0)
+		return r;
+	struct chunk chunk;
+	struct iovec iov[2];
+	chunk_seal(m->encoder, &m->order, &chunk, iov);
+	r = disk_writev(&m->shard->stream->store->disk, m->fd, m->file_offset, iov, 2);
+	if (r == 0)
+		r = index_add(&m->index, &chunk, m->file_offset);
+	m->file_offset += chunk_stored_bytes(&chunk);
+	m->text.size = 0;
+	m->records = 0;
+	meta_writer_reset(&m->meta);
+	return r;
+}
+
+/* A chunk that is part of a long record, or large already, goes over as it is. */
+static int copy_chunk(struct merge *m, const struct chunk *chunk)
+{
+	int r = flush_chunk(m);
+	if (r == 0)
+		r = disk_write(&m->shard->stream->store->disk, m->fd, m->file_offset,
+			m->stored.data, chunk_stored_bytes(chunk));
+	if (r == 0)
+		r = index_add(&m->index, chunk, m->file_offset);
+	m->file_offset += chunk_stored_bytes(chunk);
+	return r;
+}
+
+static int add_records(struct merge *m, const struct chunk *chunk)
+{
+	m->raw_meta.size = 0;
+	int r = chunk_decode_meta(chunk, chunk_meta_of(m->stored.data), &m->raw_meta);
+	struct meta_view view;
+	if (r == 0)
+		r = meta_view_init(&view, &m->raw_meta, chunk->arrival_ms);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; r == 0 && i < chunk->record_count; i++) {
+		struct meta_record record;
+		r = meta_view_next(&view, &record);
+		if (r == 0)
+			r = meta_writer_record(&m->meta, (const char *)record.key, record.key_bytes,
+				record.arrival_ms, record.has_claim ? &record.claim : NULL);
+	}
+	meta_view_fini(&view);
+	return r;
+}
+
+static int add_chunk(struct merge *m, const struct chunk *chunk)
+{
+	if (!m->text.size)
+		m->order = (struct chunk_order){
+			.owner = chunk->owner,
+			.text_offset = chunk->text_offset,
+			.first_sequence = chunk->first_sequence,
+			.arrival_ms = chunk->arrival_ms,
+			.synced_offset = chunk->synced_offset,
+		};
+	int r = buf_reserve(&m->text, chunk->text_bytes);
+	if (r == 0)
+		r = chunk_decode(chunk, chunk_frame_of(chunk, m->stored.data),
+			m->text.data + m->text.size);
+	if (r == 0)
+		r = add_records(m, chunk);
+	if (r < 0)
+		return r;
+	m->text.size += chunk->text_bytes;
+	m->records += chunk->record_count;
+	m->order.last_arrival_ms = chunk->last_arrival_ms;
+	return m->text.size >= MERGE_TEXT_BYTES ? flush_chunk(m) : 0;
+}
+
+static int merge_item(struct merge *m, size_t i)
+{
+	const struct index *from = &m->old->index;
+	const struct index_item *item = &from->items[i];
+	m->stored.size = 0;
+	int r = buf_reserve(&m->stored, item->stored_bytes);
+	size_t got;
+	if (r == 0)
+		r = disk_read(&m->shard->stream->store->disk, m->old->fd, item->file_offset,
+			m->stored.data, item->stored_bytes, &got);
+	if (r < 0)
+		return r;
+	if (got != item->stored_bytes)
+		return -EBADMSG;
+	struct chunk chunk;
+	r = segment_check_chunk(item, m->shard->tag, index_item_end(from, i) - item->text_offset,
+		m->stored.data, &chunk);
+	if (r < 0)
+		return r;
+	/* A delta of arrival times has 32 bits: 49 days. */
+	bool far = m->text.size && chunk.last_arrival_ms - m->order.arrival_ms > UINT32_MAX;
+	if (far)
+		r = flush_chunk(m);
+	if (r < 0)
+		return r;
+	if (chunk.incompatible & (CHUNK_CONTINUES | CHUNK_OPEN_END) ||
+		chunk.text_bytes >= MERGE_TEXT_BYTES)
+		return copy_chunk(m, &chunk);
+	return add_chunk(m, &chunk);
+}
+
+static int write_merged(struct merge *m)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < m->old->index.count; i++)
+		r = merge_item(m, i);
+	if (r == 0)
+		r = flush_chunk(m);
+	const struct index *a = &m->old->index, *b = &m->index;
+	if (r == 0 && (a->end_offset != b->end_offset || a->end_sequence != b->end_sequence))
+		r = -EBADMSG;
+	return r == 0 ? disk_sync(&m->shard->stream->store->disk, m->fd) : r;
+}
+
+/* Puts the new file in the old one's place. The caller holds stream.lock shared. */
+static int replace_segment(struct merge *m, const char *temporary, const char *path)
+{
+	struct sfs_shard *shard = m->shard;
+	struct sfs_store *store = shard->stream->store;
+	char directory[SHARD_PATH_MAX];
+	shard_path(shard, directory, "");
+	_cleanup_close_ int dir = -1;
+	int r = disk_open(
+		&store->disk, store->streams_dir, directory, O_RDONLY | O_DIRECTORY, &dir);
+	if (r == 0)
+		r = disk_rename(&store->disk, store->streams_dir, temporary, store->streams_dir, path);
+	if (r == 0)
+		r = disk_sync_dir(&store->disk, dir);
+	if (r < 0)
+		return r;
+	lru_drop(store->segments, shard->tag, m->old->base_offset);
+	metric_add(&store->metrics.segments_merged, 1);
+	SCOPED_LOCK(&shard->lock);
+	shard->stored_bytes += m->index.end_file_offset - m->old->index.end_file_offset;
+	return 0;
+}
+
+static int merge_held(struct merge *m)
+{
+	struct sfs_store *store = m->shard->stream->store;
+	char temporary[SHARD_PATH_MAX], path[SHARD_PATH_MAX];
+	shard_segment_path(m->shard, path, m->old->base_offset, SEGMENT_SUFFIX);
+	shard_segment_path(m->shard, temporary, m->old->base_offset, SEGMENT_SUFFIX DISK_TMP_SUFFIX);
+	int r = disk_open(
+		&store->disk, store->streams_dir, temporary, O_RDWR | O_CREAT | O_TRUNC, &m->fd);
+	if (r == 0)
+		r = write_merged(m);
+	if (r == 0)
+		r = replace_segment(m, temporary, path);
+	if (r < 0)
+		(void)disk_unlink(&store->disk, store->streams_dir, temporary);
+	return r;
+}
+
+static int merge(struct merge *m)
+{
+	index_init(&m->index, m->old->base_offset, m->old->index.items[0].first_sequence);
+	m->encoder = encoder_new();
+	int r = m->encoder ? merge_held(m) : -ENOMEM;
+	encoder_free(m->encoder);
+	meta_writer_fini(&m->meta);
+	buf_fini(&m->text);
+	buf_fini(&m->stored);
+	buf_fini(&m->raw_meta);
+	if (m->fd >= 0)
+		close(m->fd);
+	return r;
+}
+
+static bool is_sound(const struct segment *segment)
+{
+	struct stat st;
+	for (size_t i = 0; i < segment->index.count; i++)
+		if (segment->index.items[i].flags & INDEX_DAMAGED)
+			return false;
+	return segment->index.count && fstat(segment->fd, &st) == 0 &&
+	       (uint64_t)st.st_size == segment->index.end_file_offset;
+}
+
+static bool is_worth_merging(const struct index *index)
+{
+	uint64_t text = index->end_offset - index->items[0].text_offset;
+	return index->count > 1 && text / index->count < MERGE_BELOW_BYTES;
+}
+
+static int tidy_held(struct sfs_shard *shard, uint64_t base_offset)
+{
+	struct sfs_store *store = shard->stream->store;
+	struct segment *segment;
+	int r = shard_sealed_segment_held(shard, base_offset, &segment);
+	if (r < 0)
+		return r;
+	struct merge m = {.shard = shard, .old = segment, .fd = -1};
+	const struct index *index = &segment->index;
+	if (!is_sound(segment)) {
+		segment_unref(segment);
+		return -EBADMSG;
+	}
+	if (is_worth_merging(index)) {
+		r = merge(&m);
+		index = &m.index;
+	}
+	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, base_offset, INDEX_SUFFIX);
+	if (r == 0)
+		r = index_save(&store->disk, store->streams_dir, path, shard->tag, index);
+	index_fini(&m.index);
+	segment_unref(segment);
+	return r;
+}
+
+int merge_segment(struct sfs_shard *shard, uint64_t base_offset)
+{
+	pthread_rwlock_rdlock(&shard->stream->lock);
+	int r = shard->removed ? -ENOENT : tidy_held(shard, base_offset);
+	pthread_rwlock_unlock(&shard->stream->lock);
+	return r;
+}

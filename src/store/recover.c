@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recovery of a shard: what its directory holds and where it ends.
+ *
+ * The happy path: the last segment's chunks follow on each other to the end of the file. Else, at
+ * the first byte that is no good chunk:
+ *   good chunks of this shard behind it     damage: a gap that answers -EBADMSG; nothing is cut
+ *   none, and the watermark is beyond       damage at the end: a gap up to the watermark; the file
+ *                                           stays as it is, the next append begins a new segment
+ *   none, and the watermark is not beyond   a torn write: kept aside in a .torn file, then cut
+ * A record of many chunks whose last one is missing is torn as a whole. An error of the disk while
+ * reading is none of these: the shard does not open and nothing is changed.
+ */
+#include "shard.h"
+
+#include "cleanup.h"
+#include "syncer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static int compare_bases(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Notes one file of the shard's directory; takes away what a crash left half made. */
+static int note_file(struct sfs_shard *shard, int dir, const char *name, struct buf *bases)
+{
+	const struct disk *disk = &shard->stream->store->disk;
+	size_t length = strlen(name), suffix = strlen(DISK_TMP_SUFFIX);
+	if (length > suffix && !strcmp(name + length - suffix, DISK_TMP_SUFFIX)) {
+		if (!shard->stream->store->read_only)
+			(void)disk_unlink(disk, dir, name);
+		return 0;
+	}
+	uint64_t base;
+	if (segment_parse_name(name, &base) < 0)
+		return 0;
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		store_report(shard->stream->store, SFS_ERROR, "%s/shard-%04u/%s: not a file",
+			shard->stream->name, shard->number, name);
+		return 0;
+	}
+	shard->stored_bytes += (uint64_t)st.st_size;
+	return buf_append(bases, &base, sizeof base);
+}
+
+static int list_segments(struct sfs_shard *shard, struct buf *bases)
+{
+	char path[SHARD_PATH_MAX];
+	shard_path(shard, path, "");
+	int fd;
+	int r = disk_open(&shard->stream->store->disk, shard->stream->store->streams_dir, path,
+		O_RDONLY | O_DIRECTORY, &fd);
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? -EBADMSG : r;
+	_cleanup_(cleanup_dir) DIR *dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	shard->stored_bytes = 0;
+	for (;;) {
+		errno = 0;
+		const struct dirent *entry = readdir(dir);
+		if (!entry)
+			break;
+		r = note_file(shard, fd, entry->d_name, bases);
+		if (r < 0)
+			return r;
+	}
+	if (errno)
+		return -errno;
+	if (bases->size)
+		qsort(bases->data, bases->size / sizeof(uint64_t), sizeof(uint64_t), compare_bases);
+	return 0;
+}
+
+static int load_watermark(struct sfs_shard *shard)
+{
+	char path[SHARD_PATH_MAX];
+	shard_path(shard, path, "synced");
+	struct sfs_store *store = shard->stream->store;
+	shard->watermark = (struct watermark){0};
+	int r = watermark_load(
+		&store->disk, store->streams_dir, path, shard->tag, &shard->watermark);
+	if (r == -EBADMSG || r == -ELOOP)
+		store_report(store, SFS_ERROR, "%s: no good slot; going by the segments alone", path);
+	/* -ENOTDIR: there is no directory either, as list_segments() will find. */
+	return r == -EBADMSG || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
+}
+
+void scan_drop_open_record(struct scan *scan)
+{
+	struct index *index = &scan->index;
+	size_t i = index->count;
+	while (i && (index->items[i - 1].flags & INDEX_CONTINUES))
+		i--;
+	if (!i)
+		return;
+	if (!(index->items[i - 1].flags & INDEX_DAMAGED))
+		i--; /* else it began in the gap: what is behind that goes */
+	index->end_offset = index->items[i].text_offset;
+	index->end_sequence = index->items[i].first_sequence;
+	index->end_file_offset = index->items[i].file_offset;
+	index->count = i;
+}
+
+/* Keeps the torn end of a segment in a file of its own. Zeros are not worth keeping. */
+static int keep_aside(struct sfs_shard *shard, int fd, uint64_t base, uint64_t from, uint64_t to)
+{
+	enum { PIECE = 1 << 20 };
+	struct sfs_store *store = shard->stream->store;
+	char suffix[48], path[SHARD_PATH_MAX];
+	snprintf(suffix, sizeof suffix, ".at-%llu.torn", (unsigned long long)from);
+	shard_segment_path(shard, path, base, suffix);
+	_cleanup_free_ char *piece = malloc(PIECE);
+	if (!piece)
+		return -ENOMEM;
+	_cleanup_close_ int torn = -1;
+	for (uint64_t at = from; at < to;) {
+		size_t want = to - at < PIECE ? (size_t)(to - at) : PIECE, got;
+		int r = disk_read(&store->disk, fd, at, piece, want, &got);
+		if (r < 0)
+			return r;
+		if (!got)
+			break;
+		bool zeros = !piece[0] && !memcmp(piece, piece + 1, got - 1);
+		if (torn < 0 && !zeros)
+			r = disk_open(&store->disk, store->streams_dir, path,
+				O_WRONLY | O_CREAT | O_TRUNC, &torn);
+		if (r == 0 && torn >= 0)
+			r = disk_write(&store->disk, torn, at - from, piece, got);
+		if (r < 0)
+			return r;
+		at += got;
+	}
+	return torn < 0 ? 0 : disk_sync(&store->disk, torn);
+}
+
+int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan)
+{
+	struct sfs_store *store = shard->stream->store;
+	uint64_t from = scan->index.end_file_offset, bytes = scan->file_bytes - from;
+	if (store->read_only)
+		return 0;
+	int r = keep_aside(shard, fd, base, from, scan->file_bytes);
+	if (r == 0)
+		r = disk_truncate(&store->disk, fd, from);
+	if (r == 0)
+		r = disk_sync(&store->disk, fd);
+	if (r < 0)
+		return r;
+	shard->stored_bytes -= bytes;
+	metric_add(&store->metrics.recoveries, 1);
+	metric_add(&store->metrics.torn_bytes, bytes);
+	store_report(store, SFS_INFO,
+		"%s/shard-%04u/%020llu.lz4: offset %llu: cut %llu bytes of an unfinished write",
+		shard->stream->name, shard->number, (unsigned long long)base,
+		(unsigned long long)from, (unsigned long long)bytes);
+	return 0;
+}
+
+/* Damage at the end: what was once durable is missing up to the watermark. */
+static int note_lost_end(struct sfs_shard *shard, struct scan *scan)
+{
+	const struct watermark *w = &shard->watermark;
+	uint64_t from = scan->index.end_offset;
+	uint64_t sequence = w->synced_sequence > scan->index.end_sequence
+				    ? w->synced_sequence
+				    : scan->index.end_sequence;
+	scan->gap_count++;
+	scan->gap_bytes += w->synced_offset - from;
+	return index_add_gap(
+		&scan->index, scan->index.end_file_offset, w->synced_offset, sequence);
+}
+
+static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct scan *scan)
+{
+	const struct index *index = &scan->index;
+	for (size_t i = 0; i < index->count; i++)
+		if (index->items[i].flags & INDEX_DAMAGED)
+			store_report(shard->stream->store, SFS_ERROR,
+				"%s/shard-%04u/%020llu.lz4: offset %llu: damaged; text %llu to "
+				"%llu cannot be read",
+				shard->stream->name, shard->number, (unsigned long long)base,
+				(unsigned long long)index->items[i].file_offset,
+				(unsigned long long)index->items[i].text_offset,
+				(unsigned long long)index_item_end(index, i));
+	if (scan->gap_count)
+		metric_add(&shard->stream->store->metrics.quarantined_chunks, scan->gap_count);
+}
+
+/* Brings the scan of the last segment to an end that can be appended to, or says it cannot. */
+static int settle_end(
+	struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan, bool *ret_appendable)
+{
+	uint64_t durable = shard->watermark.synced_offset > scan->synced_offset
+				   ? shard->watermark.synced_offset
+				   : scan->synced_offset;
+	if (scan->open_record && scan->index.end_offset > durable) {
+		scan_drop_open_record(scan);
+		scan->tail_damaged = true;
+	}
+	int r = 0;
+	*ret_appendable = true;
+	if (shard->watermark.synced_offset > scan->index.end_offset) {
+		*ret_appendable = false;
+		r = note_lost_end(shard, scan);
+	} else if (scan->tail_damaged) {
+		r = shard_cut_tail(shard, fd, base, scan);
+	}
+	report_gaps(shard, base, scan);
+	return r;
+}
+
+/* The text ends where the last segment ends. */
+static void take_end(struct sfs_shard *shard, const struct index *index)
+{
+	shard->size = index->end_offset;
+	shard->next_sequence = index->end_sequence;
+	shard->last_arrival_ms = index->last_arrival_ms;
+	shard->synced_offset = shard->watermark.synced_offset < shard->size
+				       ? shard->watermark.synced_offset
+				       : shard->size;
+}
+
+/* Recovers the segment that is the last one so far. A result without chunks: there is nothing. */
+static int open_last(struct sfs_shard *shard, uint64_t base)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
+	_cleanup_close_ int fd = -1;
+	int r = disk_open(&store->disk, store->streams_dir, path,
+		store->read_only ? O_RDONLY : O_RDWR, &fd);
+	if (r < 0)
+		return r;
+	struct scan scan;
+	r = segment_scan(&store->disk, fd, shard->tag, base, 0, shard->watermark.synced_offset,
+		&scan);
+	if (r < 0)
+		return r;
+	bool appendable;
+	r = settle_end(shard, fd, base, &scan, &appendable);
+	if (r < 0 || !scan.index.count) {
+		index_fini(&scan.index);
+		return r;
+	}
+	take_end(shard, &scan.index);
+	shard->gap_bytes = scan.gap_bytes;
+	struct segment *segment = segment_new(base, fd, &scan.index);
+	if (!segment) {
+		index_fini(&scan.index);
+		return -ENOMEM;
+	}
+	fd = -1;
+	if (appendable)
+		shard->active = segment;
+	else
+		segment_unref(segment);
+	return 0;
+}
+
+/* A last segment without a chunk: begun, never written. */
+static int drop_empty(struct sfs_shard *shard, uint64_t base)
+{
+	struct sfs_store *store = shard->stream->store;
+	shard->base_count--;
+	if (store->read_only)
+		return 0;
+	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
+	return disk_unlink(&store->disk, store->streams_dir, path);
+}
+
+/* Not one segment is left. Durable text that was there once is damage. */
+static int settle_without_segments(struct sfs_shard *shard)
+{
+	const struct watermark *w = &shard->watermark;
+	shard->size = shard->synced_offset = w->synced_offset;
+	shard->next_sequence = w->synced_sequence;
+	if (w->synced_offset == w->horizon_offset)
+		return 0;
+	store_report(shard->stream->store, SFS_ERROR,
+		"%s/shard-%04u: its segments are gone; text %llu to %llu cannot be read",
+		shard->stream->name, shard->number, (unsigned long long)w->horizon_offset,
+		(unsigned long long)w->synced_offset);
+	metric_add(&shard->stream->store->metrics.quarantined_chunks, 1);
+	shard->gap_bytes = w->synced_offset - w->horizon_offset;
+	shard->bases = malloc(sizeof *shard->bases);
+	if (!shard->bases)
+		return -ENOMEM;
+	shard->bases[0] = w->horizon_offset;
+	shard->base_count = 1;
+	return 0;
+}
+
+/*
+ * What was written after the last sync is in the kernel's hands, not surely on the disk: the next
+ * sync has to take these segments along.
+ */
+static int collect_unsynced(struct sfs_shard *shard)
+{
+	if (shard->stream->store->read_only || shard->size <= shard->synced_offset)
+		return 0;
+	shard->dir_unsynced = true;
+	size_t sealed = shard->base_count - (shard->active != NULL);
+	size_t first = sealed;
+	while (first && (first < shard->base_count ? shard->bases[first] : shard->size) >
+				shard->synced_offset)
+		first--;
+	if (first == sealed)
+		return 0;
+	shard->unsynced = calloc(sealed - first, sizeof *shard->unsynced);
+	if (!shard->unsynced)
+		return -ENOMEM;
+	for (size_t i = first; i < sealed; i++) {
+		struct segment *segment;
+		int r = shard_sealed_segment_held(shard, shard->bases[i], &segment);
+		if (r == -EBADMSG)
+			continue;
+		if (r < 0)
+			return r;
+		shard->unsynced[shard->unsynced_count++] = segment;
+	}
+	return 0;
+}
+
+static void forget_all(struct sfs_shard *shard)
+{
+	for (size_t i = 0; i < shard->unsynced_count; i++)
+		segment_unref(shard->unsynced[i]);
+	free(shard->unsynced);
+	shard->unsynced = NULL;
+	shard->unsynced_count = 0;
+	segment_unref(shard->active);
+	shard->active = NULL;
+	free(shard->bases);
+	shard->bases = NULL;
+	shard->base_count = 0;
+	shard->gap_bytes = 0;
+}
+
+static int recover(struct sfs_shard *shard, struct buf *bases)
+{
+	int r = load_watermark(shard);
+	if (r == 0)
+		r = list_segments(shard, bases);
+	if (r < 0)
+		return r;
+	shard->horizon_offset = shard->watermark.horizon_offset;
+	shard->horizon_sequence = shard->watermark.horizon_sequence;
+	shard->bases = (uint64_t *)(void *)bases->data;
+	shard->base_count = bases->size / sizeof(uint64_t);
+	*bases = (struct buf){0};
+	while (shard->base_count && !shard->size) {
+		uint64_t base = shard->bases[shard->base_count - 1];
+		r = open_last(shard, base);
+		if (r == 0 && !shard->size)
+			r = drop_empty(shard, base);
+		if (r < 0)
+			return r;
+	}
+	if (!shard->base_count) {
+		free(shard->bases);
+		shard->bases = NULL;
+		r = settle_without_segments(shard);
+	}
+	return r < 0 ? r : collect_unsynced(shard);
+}
+
+int shard_recover(struct sfs_shard *shard)
+{
+	_cleanup_(buf_fini) struct buf bases = {0};
+	shard->size = 0;
+	int r = recover(shard, &bases);
+	if (r < 0) {
+		forget_all(shard);
+		return r;
+	}
+	SCOPED_LOCK(&shard->lock);
+	if (shard->size > shard->synced_offset && !shard->stream->store->read_only)
+		syncer_dirty_locked(shard, shard->stream->settings.flush_interval_ms);
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream's settings: plain values, checked once when they come in as JSON. Used for
+ * stream.json's "settings", for config and for the store's defaults alike.
+ */
+#ifndef STORE_SETTINGS_H
+#define STORE_SETTINGS_H
+
+#include "key_rule.h"
+#include "streamfs/store.h"
+
+#include <jansson.h>
+
+enum large_policy { LARGE_CLAIM_CHECK, LARGE_SPLIT, LARGE_REJECT };
+enum compression { COMPRESSION_LZ4, COMPRESSION_NONE };
+
+struct settings {
+	uint32_t shards;	   /* 1 to SFS_SHARDS_MAX */
+	uint64_t retention_hours;  /* 0: for ever */
+	uint64_t retention_bytes;  /* 0: no limit */
+	enum large_policy large_policy;
+	uint64_t threshold_bytes;  /* of large_records: 1 KiB to 1 GiB */
+	uint64_t max_record_bytes; /* 1 to 2^62 */
+	struct key_rule key;
+	enum compression compression;
+	uint32_t flush_interval_ms; /* 1 to 3,600,000 */
+};
+
+/* The built-in defaults: one shard, claim-check over 1 MiB, 5 GiB at most, lz4, 1000 ms. */
+void settings_init(struct settings *settings);
+void settings_fini(struct settings *settings); /* frees what the key rule holds */
+int settings_copy(const struct settings *from, struct settings *ret_settings);
+
+/*
+ * Merges a JSON text into `base` by RFC 7386: a member of null goes back to the built-in default;
+ * objects (large_records) merge; "key" is replaced as a whole. -EINVAL with `diag` for anything
+ * that is not exactly one JSON object (depth <= 64, size <= 64 KiB, no duplicate members), unknown
+ * members, wrong types, values out of range. -ENOMEM.
+ */
+int settings_patch(const struct settings *base, const char *json, size_t bytes,
+	struct sfs_diag *diag, struct settings *ret_settings);
+
+/* The same from a parsed object, onto the built-in defaults. */
+int settings_from_json(const json_t *object, struct sfs_diag *diag, struct settings *ret_settings);
+/* All settings; a new reference, NULL: no memory. "key" is null without a rule. */
+json_t *settings_to_json(const struct settings *settings);
+
+#endif

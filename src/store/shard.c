@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "shard.h"
+
+#include "cleanup.h"
+#include "clock.h"
+#include "syncer.h"
+
+#include "streamfs/stream.h"
+
+#include <stdio.h>
+
+struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number)
+{
+	struct sfs_shard *shard = calloc(1, sizeof *shard);
+	if (!shard)
+		return NULL;
+	shard->stream = stream;
+	shard->number = number;
+	shard->watermark_fd = -1;
+	pthread_mutex_init(&shard->append_lock, NULL);
+	pthread_mutex_init(&shard->lock, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&shard->grown, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	STAILQ_INIT(&shard->waiters);
+	return shard;
+}
+
+void shard_free(struct sfs_shard *shard)
+{
+	if (!shard)
+		return;
+	for (size_t i = 0; i < shard->unsynced_count; i++)
+		segment_unref(shard->unsynced[i]);
+	free(shard->unsynced);
+	segment_unref(shard->active);
+	if (shard->watermark_fd >= 0)
+		close(shard->watermark_fd);
+	free(shard->bases);
+	pthread_cond_destroy(&shard->grown);
+	pthread_mutex_destroy(&shard->lock);
+	pthread_mutex_destroy(&shard->append_lock);
+	free(shard);
+}
+
+void shard_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX], const char *file)
+{
+	snprintf(path, SHARD_PATH_MAX, "%s/shard-%04u%s%s", shard->stream->name, shard->number,
+		*file ? "/" : "", file);
+}
+
+void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX],
+	uint64_t base_offset, const char *suffix)
+{
+	char file[SEGMENT_NAME_MAX];
+	snprintf(file, sizeof file, "%020llu%s", (unsigned long long)base_offset, suffix);
+	shard_path(shard, path, file);
+}
+
+int shard_open_held(struct sfs_shard *shard)
+{
+	if (atomic_load(&shard->opened))
+		return 0;
+	SCOPED_LOCK(&shard->append_lock);
+	if (atomic_load(&shard->opened))
+		return 0;
+	int r = shard_recover(shard);
+	if (r == 0)
+		atomic_store(&shard->opened, true);
+	return r;
+}
+
+int shard_open(struct sfs_shard *shard)
+{
+	if (atomic_load(&shard->opened))
+		return 0;
+	pthread_rwlock_rdlock(&shard->stream->lock);
+	int r = shard->removed ? -ENOENT : shard_open_held(shard);
+	pthread_rwlock_unlock(&shard->stream->lock);
+	return r;
+}
+
+int shard_is_empty(struct sfs_shard *shard, bool *ret_empty)
+{
+	int r = shard_open_held(shard);
+	if (r < 0)
+		return r;
+	SCOPED_LOCK(&shard->lock);
+	*ret_empty = shard->size == shard->horizon_offset;
+	return 0;
+}
+
+struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard)
+{
+	sfs_stream_ref(shard->stream);
+	return shard;
+}
+
+void sfs_shard_unref(struct sfs_shard *shard)
+{
+	if (shard)
+		sfs_stream_unref(shard->stream);
+}
+
+void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info)
+{
+	(void)shard_open(shard);
+	pthread_rwlock_rdlock(&shard->stream->lock);
+	bool closed = shard->closed;
+	char first[HASH_KEY_HEX + 1], last[HASH_KEY_HEX + 1];
+	hash_key_to_hex(shard->hash_first, first);
+	hash_key_to_hex(shard->hash_last, last);
+	pthread_rwlock_unlock(&shard->stream->lock);
+	SCOPED_LOCK(&shard->lock);
+	*ret_info = (struct sfs_shard_info){
+		.number = shard->number,
+		.state = shard->failed ? SFS_SHARD_FAILED
+			 : closed      ? SFS_SHARD_CLOSED
+				       : SFS_SHARD_OPEN,
+		.size_bytes = shard->size,
+		.horizon_offset = shard->horizon_offset,
+		.first_sequence = shard->horizon_sequence,
+		.next_sequence = shard->next_sequence,
+		.synced_offset = shard->synced_offset,
+		.last_arrival_ms = shard->last_arrival_ms ? shard->last_arrival_ms
+							  : shard->created_ms,
+		.stored_bytes = shard->stored_bytes,
+		.quarantined_bytes = shard->gap_bytes,
+		.parents = {shard->parents[0], shard->parents[1]},
+		.parent_count = shard->parent_count,
+	};
+	memcpy(ret_info->hash_first, first, sizeof first);
+	memcpy(ret_info->hash_last, last, sizeof last);
+}
+
+uint64_t sfs_shard_size(struct sfs_shard *shard)
+{
+	(void)shard_open(shard);
+	SCOPED_LOCK(&shard->lock);
+	return shard->size;
+}
+
+int sfs_shard_wait(struct sfs_shard *shard, uint64_t offset, int timeout_ms)
+{
+	int r = shard_open(shard);
+	if (r < 0)
+		return r;
+	struct timespec deadline = clock_deadline(timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
+	SCOPED_LOCK(&shard->lock);
+	while (shard->size <= offset) {
+		if (shard->closed || shard->removed)
+			return -EPIPE;
+		if (timeout_ms < 0)
+			pthread_cond_wait(&shard->grown, &shard->lock);
+		else if (pthread_cond_timedwait(&shard->grown, &shard->lock, &deadline))
+			return shard->size > offset ? 0 : -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int sfs_shard_sync(struct sfs_shard *shard)
+{
+	struct sync_wait wait = SYNC_WAIT_INIT;
+	int r = shard_open(shard);
+	if (r < 0)
+		return r;
+	syncer_request(shard, sync_wait_done, &wait);
+	return sync_wait(&wait);
+}

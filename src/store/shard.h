@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What the rest of the store does with a shard. shard.c, recover.c, append.c, shard_read.c. */
+#ifndef STORE_SHARD_H
+#define STORE_SHARD_H
+
+#include "internal.h"
+
+/* A shard of a stream, not opened yet. NULL: no memory. */
+struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number);
+void shard_free(struct sfs_shard *shard); /* NULL is fine */
+
+/*
+ * Path of a file of the shard below the streams' directory; the caller holds stream.lock, shared
+ * at least, for as long as it uses the path.
+ */
+enum { SHARD_PATH_MAX = SFS_NAME_MAX + 80 };
+void shard_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX], const char *file);
+void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX],
+	uint64_t base_offset, const char *suffix);
+
+/*
+ * Recovers the shard if this was not done yet: reads its directory and the headers of its last
+ * segment, cuts a torn tail (kept aside), notes damage. Blocks. Takes stream.lock shared and
+ * append_lock, except the _held form, whose caller has both.
+ */
+int shard_open(struct sfs_shard *shard);
+int shard_open_held(struct sfs_shard *shard);
+/* recover.c: the work of shard_open(). */
+int shard_recover(struct sfs_shard *shard);
+/* Drops the chunks of a last record that has no end from the scan. */
+void scan_drop_open_record(struct scan *scan);
+/* Sets what is behind the scan's last chunk aside in a file of its own and cuts it off. */
+int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan);
+
+/*
+ * Appending: begin, one or more chunks, then commit (they become visible together) or abort (none
+ * does). The caller holds stream.lock shared; append_lock is held from begin to commit or abort.
+ * -EROFS closed, failed, read-only; -ENOENT the stream was removed. A begin that fails holds no
+ * lock. Every chunk that fails must be followed by abort.
+ */
+int shard_append_begin(struct sfs_shard *shard);
+int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder);
+void shard_append_commit(struct sfs_shard *shard);
+void shard_append_abort(struct sfs_shard *shard);
+
+/* append.c: takes no more records until the store is opened anew. The caller holds shard.lock. */
+void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
+
+/*
+ * shard_read.c: opens a sealed segment, through the store's cache. -EBADMSG: it is gone or is no
+ * segment. Takes stream.lock shared, except the _held form, whose caller has it.
+ */
+int shard_sealed_segment(
+	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
+int shard_sealed_segment_held(
+	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
+
+/* A decoded chunk, counted. */
+struct chunk_text {
+	atomic_uint refs;
+	size_t bytes;
+	uint8_t data[];
+};
+void chunk_text_ref(void *text);
+void chunk_text_unref(void *text);
+
+/* True if no record was ever appended. Opens the shard. */
+int shard_is_empty(struct sfs_shard *shard, bool *ret_empty);
+
+#endif

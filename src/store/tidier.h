@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The background work that only saves space or time, in one thread: writing the index of a sealed
+ * segment, merging its small chunks into large ones, sweeping orphaned blobs. What fails here is
+ * left as it was and tried again when the store is opened next.
+ */
+#ifndef STORE_TIDIER_H
+#define STORE_TIDIER_H
+
+#include "internal.h"
+
+int tidier_new(struct sfs_store *store, struct tidier **ret_tidier);
+/* Lets the job under way finish, drops the others, stops the thread. NULL is fine. */
+void tidier_free(struct tidier *tidier);
+
+/* A segment was sealed. Keeps a reference to the shard's stream until it is done. */
+void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset);
+/* Sweeps a stream's orphans: when it is first used, and every hour of every stream in use. */
+void tidier_sweep(struct sfs_stream *stream);
+/* Waits until the queue is empty. For tests and for closing. */
+void tidier_drain(struct tidier *tidier);
+
+/* merge.c: rewrites a sealed segment with larger chunks if that is worth it; writes its index. */
+int merge_segment(struct sfs_shard *shard, uint64_t base_offset);
+/* stream_blobs.c: removes blobs that no record of the stream names. */
+int stream_sweep_orphans(struct sfs_stream *stream);
+
+#endif

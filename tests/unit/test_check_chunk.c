@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* The checker on chunks whose checksums are right and whose content is not: made by hand. */
+#include "checktest.h"
+
+#include "meta.h"
+#include "stream.h"
+
+#define SEGMENT "streams/s/shard-0000/00000000000000000000.lz4"
+
+/* A segment in the making. */
+struct segment_writer {
+	struct fixture *f;
+	struct chunk_order order; /* of the next chunk */
+	struct encoder *encoder;
+	int fd;
+};
+
+static void start(struct segment_writer *w, struct fixture *f)
+{
+	char path[PATH_BYTES];
+	struct sfs_stream *stream;
+	fixture_open(f);
+	struct sfs_store *store = open_store(f, 0);
+	make_stream(store, "s", "{}");
+	ck_assert_int_eq(sfs_stream_lookup(store, "s", &stream), 0);
+	*w = (struct segment_writer){.f = f, .encoder = encoder_new()};
+	w->order = (struct chunk_order){
+		.owner = stream->shards[0]->tag, .arrival_ms = 1000, .last_arrival_ms = 1000};
+	sfs_stream_unref(stream);
+	ck_assert_int_eq(sfs_store_close(store), 0);
+	w->fd = open(path_of(f, SEGMENT, path), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_ge(w->fd, 0);
+}
+
+static void finish(struct segment_writer *w)
+{
+	encoder_free(w->encoder);
+	close(w->fd);
+	fixture_close(w->f);
+}
+
+static void put_chunk(struct segment_writer *w, const char *text, uint32_t records, uint16_t flags,
+	const struct buf *meta)
+{
+	struct chunk_input input = {.text = text,
+		.text_bytes = strlen(text),
+		.meta = meta,
+		.record_count = records,
+		.flags = flags};
+	struct chunk chunk;
+	struct iovec iov[2];
+	ck_assert_int_eq(chunk_encode(w->encoder, &input), 0);
+	chunk_seal(w->encoder, &w->order, &chunk, iov);
+	ck_assert_int_eq(writev(w->fd, iov, 2), chunk_stored_bytes(&chunk));
+	w->order.text_offset += input.text_bytes;
+	w->order.first_sequence += records;
+}
+
+static void assert_found(struct segment_writer *w, const char *words)
+{
+	uint64_t before = tree_hash(w->f->store);
+	for (int repair = 0; repair < 2; repair++) {
+		ck_assert_int_eq(run_check(w->f, repair, NULL), 0);
+		ck_assert_uint_eq(w->f->lines, 1);
+		ck_assert_uint_eq(w->f->summary.unrepaired, 1);
+		ck_assert_said(w->f, SEGMENT ": offset ");
+		ck_assert_said(w->f, words);
+		ck_assert(tree_hash(w->f->store) == before);
+	}
+}
+
+START_TEST(chunks_that_follow_on_each_other_are_sound)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	put_chunk(&w, "one\ntwo\n", 2, 0, NULL);
+	put_chunk(&w, "a long", 0, CHUNK_OPEN_END, NULL);
+	w.order.arrival_ms = w.order.last_arrival_ms = 1001;
+	put_chunk(&w, " record of", 0, CHUNK_OPEN_END | CHUNK_CONTINUES, NULL);
+	put_chunk(&w, " three chunks\n", 1, CHUNK_CONTINUES, NULL);
+	w.order.synced_offset = w.order.text_offset;
+	put_chunk(&w, "\n", 1, 0, NULL);
+	ck_assert_clean(&f);
+	ck_assert_uint_eq(f.summary.records, 4);
+	ck_assert_uint_eq(f.summary.chunks, 5);
+	finish(&w);
+}
+END_TEST
+
+/* What the second of two chunks can have wrong by itself. */
+static const struct {
+	const char *text;
+	uint32_t records;
+	uint16_t flags;
+	int sequence_more, arrival_more, last_arrival_more, synced_more;
+	const char *words;
+} faults[] = {
+	{"x\n", 1, 0, 1, 0, 0, 0, "its sequence numbers do not go on"},
+	{"x\n", 1, 0, -1, 0, 0, 0, "damaged; text 4"},
+	{"x\n", 1, 0, 0, -1, -1, 0, "it arrived before the chunk before it"},
+	{"x\n", 1, 0, 0, 0, 1, 0, "its last record arrived at another time"},
+	{"x\n", 1, 0, 0, 0, 0, 5, "more was durable than was written"},
+	{"x\n", 1, CHUNK_CONTINUES, 0, 0, 0, 0, "its first record does not go on"},
+	{"x\n", 1, CHUNK_OPEN_END, 0, 0, 0, 0, "its text ends otherwise"},
+	{"x", 0, 0, 0, 0, 0, 0, "its text ends otherwise"},
+	{"x\n", 2, 0, 0, 0, 0, 0, "another number of lines"},
+	{"x\ny\n", 1, 0, 0, 0, 0, 0, "another number of lines"},
+	{"x\n", 0, 0, 0, 0, 0, 0, "another number of lines"},
+};
+
+START_TEST(a_chunk_that_contradicts_itself_is_found)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	w.order.first_sequence = 0;
+	put_chunk(&w, "one\n", 1, 0, NULL);
+	w.order.first_sequence += (uint64_t)faults[_i].sequence_more;
+	w.order.arrival_ms += (uint64_t)faults[_i].arrival_more;
+	w.order.last_arrival_ms += (uint64_t)faults[_i].last_arrival_more;
+	if (faults[_i].synced_more)
+		w.order.synced_offset = w.order.text_offset + 5;
+	put_chunk(&w, faults[_i].text, faults[_i].records, faults[_i].flags, NULL);
+	/* A sound one behind it: the end is not what is judged here. */
+	w.order.first_sequence = 1 + faults[_i].records + (uint64_t)faults[_i].sequence_more;
+	w.order.arrival_ms = w.order.last_arrival_ms = 1001;
+	w.order.synced_offset = 0;
+	bool open_end = faults[_i].flags & CHUNK_OPEN_END;
+	if (faults[_i].sequence_more < 0)
+		w.order.first_sequence = 2;
+	put_chunk(&w, "end\n", 1, open_end ? CHUNK_CONTINUES : 0, NULL);
+	assert_found(&w, faults[_i].words);
+	finish(&w);
+}
+END_TEST
+
+START_TEST(the_first_record_of_a_shard_is_number_0)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	w.order.first_sequence = 1;
+	put_chunk(&w, "one\n", 1, 0, NULL);
+	assert_found(&w, "its sequence numbers do not go on");
+	finish(&w);
+}
+END_TEST
+
+START_TEST(a_torn_record_is_dropped_as_a_whole)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	put_chunk(&w, "one\n", 1, 0, NULL);
+	off_t sound = size_of(&f, SEGMENT);
+	put_chunk(&w, "a long", 0, CHUNK_OPEN_END, NULL);
+	put_chunk(&w, " record", 0, CHUNK_OPEN_END | CHUNK_CONTINUES, NULL);
+	uint64_t before = tree_hash(f.store);
+	ck_assert_int_eq(run_check(&f, false, NULL), 0);
+	ck_assert_said(&f, "a record without its end");
+	ck_assert_uint_eq(f.summary.unrepaired, 1);
+	ck_assert(tree_hash(f.store) == before);
+	ck_assert_int_eq(run_check(&f, true, NULL), 0);
+	ck_assert_uint_eq(f.summary.repaired, 1);
+	ck_assert_uint_eq(f.summary.unrepaired, 0);
+	ck_assert_int_eq(size_of(&f, SEGMENT), sound);
+	ck_assert_clean(&f);
+	ck_assert_uint_eq(f.summary.records, 1);
+	finish(&w);
+}
+END_TEST
+
+START_TEST(a_durable_record_without_its_end_is_left)
+{
+	struct fixture f;
+	struct segment_writer w;
+	char path[PATH_BYTES];
+	start(&w, &f);
+	put_chunk(&w, "one\n", 1, 0, NULL);
+	put_chunk(&w, "a long", 0, CHUNK_OPEN_END, NULL);
+	struct disk disk = {.hook = NULL};
+	struct watermark mark = {.synced_offset = w.order.text_offset, .synced_sequence = 1};
+	int fd = open(path_of(&f, "streams/s/shard-0000/synced", path), O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
+	assert_found(&w, "the end of the last record is missing");
+	/* The watermark's sequence numbers are held against the text. */
+	mark.synced_offset = 2;
+	mark.synced_sequence = 7;
+	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
+	ck_assert_int_eq(run_check(&f, false, NULL), 0);
+	ck_assert_said(&f, "text 2 is of record 0, but the watermark says 7");
+	close(fd);
+	finish(&w);
+}
+END_TEST
+
+/* Raw sections, each ended by the length; what no writer writes. */
+static const struct {
+	const char *bytes;
+	size_t count;
+} bad_metas[] = {
+	{"\x02\x02\x00", 3},		  /* longer than there is */
+	{"\x02\x01\x05", 3},		  /* five keys, and none of them */
+	{"\x02\x02\x00\x01", 4},	  /* a code for the first of two records only */
+	{"\x02\x04\x00\x01\x01\x01", 6},  /* a code too many */
+	{"\x02\x03\x00\x02\x01", 5},	  /* a key that the table has not */
+	{"\x02\x05\x01\x01k\x01\x01", 7}, /* a key that no record has */
+	{"\x03\x02\x01\x00", 4},	  /* the time of one of two */
+	{"\x03\x02\x03\x00", 4},	  /* the time of three */
+	{"\x04\x01\x01", 3},		  /* a claim check that is not there */
+	{"\x04\x02\x01\x09", 4},	  /* ... or behind the last record */
+};
+
+START_TEST(meta_that_does_not_fit_its_records_is_found)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	struct buf meta = {0};
+	ck_assert_int_eq(buf_append(&meta, bad_metas[_i].bytes, bad_metas[_i].count), 0);
+	put_chunk(&w, "one\ntwo\n", 2, 0, &meta);
+	assert_found(&w, "its meta ");
+	buf_fini(&meta);
+	finish(&w);
+}
+END_TEST
+
+/* A chunk of one record that meta calls a claim check. */
+static void put_claim(struct segment_writer *w, const char *line, uint8_t digit, uint64_t bytes)
+{
+	struct meta_writer meta = {.records = 0};
+	struct claim claim = {.payload_bytes = bytes};
+	memset(claim.digest, digit, sizeof claim.digest);
+	meta_writer_reset(&meta);
+	ck_assert_int_eq(meta_writer_record(&meta, NULL, 0, 1000, &claim), 0);
+	put_chunk(w, line, 1, 0, meta_writer_finish(&meta));
+	meta_writer_fini(&meta);
+}
+
+START_TEST(a_claim_check_whose_line_names_another_blob_is_found)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	put_claim(&w, "{}\n", 0xab, 5);
+	ck_assert_int_eq(run_check(&f, false, NULL), 0);
+	ck_assert_uint_eq(f.summary.unrepaired, 2);
+	ck_assert_said(&f, "stands for abababab");
+	ck_assert_said(&f, "names streams/s/blobs/ab/abab");
+	finish(&w);
+}
+END_TEST
+
+START_TEST(a_claim_check_of_another_size_is_found)
+{
+	struct fixture f;
+	struct segment_writer w;
+	char text[PATH_BYTES], path[PATH_BYTES];
+	start(&w, &f);
+	/* The same line as the store's own, but for the size. */
+	struct sfs_store *store = open_store(&f, 0);
+	make_stream(store, "t", "{\"large_records\":{\"threshold_bytes\":1024}}");
+	append_line(store, "t", 0, 'X', 5000);
+	struct sfs_stream *stream;
+	struct sfs_shard *shard;
+	size_t got;
+	ck_assert_int_eq(sfs_stream_lookup(store, "t", &stream), 0);
+	ck_assert_int_eq(sfs_stream_shard(stream, 0, &shard), 0);
+	ck_assert_int_eq(sfs_shard_read(shard, 0, text, sizeof text - 1, &got), 0);
+	text[got] = 0;
+	w.order.owner = shard->tag;
+	sfs_shard_unref(shard);
+	sfs_stream_unref(stream);
+	ck_assert_int_eq(sfs_store_close(store), 0);
+	char *bytes = strstr(text, "4999");
+	ck_assert_ptr_nonnull(bytes);
+	bytes[0] = '3';
+	close(w.fd);
+	w.fd = open(path_of(&f, "streams/t/shard-0000/00000000000000000000.lz4", path),
+		O_WRONLY | O_TRUNC);
+	struct meta_writer meta = {.records = 0};
+	struct claim claim = {.payload_bytes = 3999};
+	char hex[65];
+	snprintf(hex, sizeof hex, "%.64s", strstr(text, "blobs/") + 6);
+	ck_assert_int_eq(digest_from_hex(hex, claim.digest), 0);
+	meta_writer_reset(&meta);
+	ck_assert_int_eq(meta_writer_record(&meta, NULL, 0, 1000, &claim), 0);
+	put_chunk(&w, text, 1, 0, meta_writer_finish(&meta));
+	meta_writer_fini(&meta);
+	ck_assert_int_eq(run_check(&f, false, NULL), 0);
+	ck_assert_uint_eq(f.lines, 1);
+	ck_assert_said(&f, "has 3999 bytes; it has 4999");
+	finish(&w);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("check_chunk");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, chunks_that_follow_on_each_other_are_sound);
+	tcase_add_loop_test(t, a_chunk_that_contradicts_itself_is_found, 0,
+		(int)(sizeof faults / sizeof *faults));
+	tcase_add_test(t, the_first_record_of_a_shard_is_number_0);
+	tcase_add_test(t, a_torn_record_is_dropped_as_a_whole);
+	tcase_add_test(t, a_durable_record_without_its_end_is_left);
+	tcase_add_loop_test(t, meta_that_does_not_fit_its_records_is_found, 0,
+		(int)(sizeof bad_metas / sizeof *bad_metas));
+	tcase_add_test(t, a_claim_check_whose_line_names_another_blob_is_found);
+	tcase_add_test(t, a_claim_check_of_another_size_is_found);
+	Suite *suite = suite_create("check_chunk");
+	suite_add_tcase(suite, t);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening a shard: one test for each thing that can be found on the disk. */
+#include "storetest.h"
+
+#include <xxhash.h>
+
+enum { PAD = 100, LINE = 16 + PAD + 1, FEW = 10 };
+
+/* FEW chunks of one line each, synced, closed. */
+static void make_synced(void)
+{
+	open_all();
+	append_lines_one_by_one(0, FEW, PAD);
+	close_all();
+}
+
+static void append_unsynced(void)
+{
+	open_all();
+	append_lines_one_by_one(0, FEW, PAD);
+}
+
+static void append_more_unsynced(void)
+{
+	open_all();
+	append_lines_one_by_one(FEW, FEW, PAD);
+}
+
+/* The first half is synced, the second is not. */
+static void make_half_synced(void)
+{
+	make_synced();
+	in_killed_process(append_more_unsynced);
+}
+
+/* Several segments of four chunks, tidied up or not. */
+static void make_segments(unsigned lines)
+{
+	options.segment_chunks = 4;
+	open_all();
+	append_lines_one_by_one(0, lines, PAD);
+	tidier_drain(store->tidier);
+	close_all();
+}
+
+static void roll_unsynced(void)
+{
+	options.segment_chunks = 4;
+	open_all();
+	append_lines_one_by_one(0, FEW, PAD);
+}
+
+static void check_goes_on(unsigned lines)
+{
+	append_lines_one_by_one(lines, 3, PAD);
+	check_lines(lines + 3, PAD);
+	reopen();
+	check_lines(lines + 3, PAD);
+}
+
+/* --- an unfinished write at the end --- */
+
+START_TEST(every_torn_tail_is_cut)
+{
+	struct placed chunks[2 * FEW];
+	in_killed_process(append_unsynced);
+	size_t whole = file_size(segment_file(0));
+	size_t count = list_chunks(segment_file(0), chunks, 2 * FEW);
+	ck_assert_uint_eq(count, FEW);
+	for (size_t cut = whole - 1; cut > chunks[FEW - 1].at; cut--) {
+		cut_file(segment_file(0), cut);
+		options.read_only = true; /* so that the next round finds it again */
+		open_all();
+		check_lines(FEW - 1, PAD);
+		close_all();
+	}
+	options.read_only = false;
+	open_all();
+	check_lines(FEW - 1, PAD);
+	ck_assert_uint_eq(file_size(segment_file(0)), chunks[FEW - 1].at);
+	ck_assert(reported("cut"));
+	ck_assert_uint_eq(reports.errors, 0);
+	check_goes_on(FEW - 1);
+}
+END_TEST
+
+START_TEST(torn_tail_is_kept_aside)
+{
+	struct placed chunks[FEW];
+	char name[256];
+	size_t bytes, kept;
+	in_killed_process(append_unsynced);
+	list_chunks(segment_file(0), chunks, FEW);
+	cut_file(segment_file(0), file_size(segment_file(0)) - 5);
+	uint8_t *before = slurp(segment_file(0), &bytes);
+	open_all();
+	ck_assert_uint_eq(count_files(".torn", name), 1);
+	uint8_t *torn = slurp(file_path(name), &kept);
+	ck_assert_uint_eq(kept, bytes - chunks[FEW - 1].at);
+	ck_assert_mem_eq(torn, before + chunks[FEW - 1].at, kept);
+	free(torn);
+	free(before);
+}
+END_TEST
+
+START_TEST(zeros_at_end_are_cut)
+{
+	in_killed_process(append_unsynced);
+	uint64_t whole = file_size(segment_file(0));
+	cut_file(segment_file(0), whole + 100000);
+	open_all();
+	check_lines(FEW, PAD);
+	ck_assert_uint_eq(file_size(segment_file(0)), whole);
+	ck_assert_uint_eq(count_files(".torn", NULL), 0);
+	check_goes_on(FEW);
+}
+END_TEST
+
+START_TEST(changed_byte_above_watermark_at_the_end_is_torn)
+{
+	in_killed_process(append_unsynced);
+	flip_byte(segment_file(0), file_size(segment_file(0)) - 3);
+	open_all();
+	check_lines(FEW - 1, PAD);
+	check_goes_on(FEW - 1);
+}
+END_TEST
+
+static const size_t long_bytes = (3 << 20) + 12345;
+
+static void append_long_record(void)
+{
+	open_all();
+	configure("{\"large_records\":{\"policy\":\"split\"},\"compression\":\"none\"}");
+	append_lines_one_by_one(0, FEW, PAD);
+	char *text = malloc(long_bytes);
+	memset(text, 'x', long_bytes);
+	struct sfs_writer *writer;
+	size_t taken;
+	ck_assert_int_eq(sfs_writer_open_shard(shard, &writer), 0);
+	ck_assert_int_eq(sfs_writer_write(writer, text, long_bytes, &taken), 0);
+	ck_assert_uint_eq(taken, long_bytes);
+	ck_assert_int_eq(sfs_writer_close(writer), 0);
+	free(text);
+}
+
+START_TEST(open_record_is_torn_as_a_whole)
+{
+	struct placed chunks[FEW + 8];
+	in_killed_process(append_long_record);
+	size_t count = list_chunks(segment_file(0), chunks, FEW + 8);
+	ck_assert_uint_eq(count, FEW + 4);
+	/* Its last chunk is missing, then torn, then more of them are. */
+	cut_file(segment_file(0), chunks[count - 1 - (size_t)_i / 2].at + (_i % 2 ? 1000 : 0));
+	open_all();
+	check_lines(FEW, PAD);
+	ck_assert_uint_eq(file_size(segment_file(0)), chunks[FEW].at);
+	check_goes_on(FEW);
+}
+END_TEST
+
+START_TEST(whole_long_record_is_kept)
+{
+	in_killed_process(append_long_record);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), FEW * LINE + long_bytes + 1);
+	char *want = malloc(long_bytes + 1);
+	memset(want, 'x', long_bytes);
+	want[long_bytes] = '\n';
+	check_range(FEW * LINE, FEW * LINE + long_bytes + 1, want, 700001);
+	free(want);
+}
+END_TEST
+
+START_TEST(open_record_behind_damage_is_torn)
+{
+	struct placed chunks[FEW + 8];
+	in_killed_process(append_long_record);
+	size_t count = list_chunks(segment_file(0), chunks, FEW + 8);
+	flip_byte(segment_file(0), chunks[FEW].at + 300);
+	cut_file(segment_file(0), chunks[count - 1].at);
+	open_all();
+	uint64_t size = sfs_shard_size(shard);
+	append_bytes("next\n", 5);
+	/* Whatever is left, the next record begins on a line of its own or behind a gap. */
+	ck_assert(read_one(size - 1) == -EBADMSG);
+	check_range(size, size + 5, "next\n", 5);
+	reopen();
+	check_range(size, size + 5, "next\n", 5);
+}
+END_TEST
+
+/* --- damage --- */
+
+/* Chunk i of the segment cannot be read, all others can. */
+static void check_gap(const struct placed *chunks, size_t count, size_t gap, size_t lines)
+{
+	struct buf want = {0};
+	add_lines(&want, 0, (unsigned)lines, PAD);
+	ck_assert_uint_eq(sfs_shard_size(shard), want.size);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t from = chunks[i].chunk.text_offset, to = from + chunks[i].chunk.text_bytes;
+		if (i != gap)
+			check_range(from, to, want.data + from, 4096);
+		for (uint64_t at = from; i == gap && at < to; at++)
+			ck_assert_int_eq(read_one(at), -EBADMSG);
+	}
+	/* A read that begins before it is returned short. */
+	char got[64];
+	size_t n;
+	uint64_t begin = chunks[gap].chunk.text_offset;
+	if (begin) {
+		ck_assert_int_eq(sfs_shard_read(shard, begin - 7, got, sizeof got, &n), 0);
+		ck_assert_uint_eq(n, 7);
+		ck_assert_mem_eq(got, want.data + begin - 7, 7);
+	}
+	buf_fini(&want);
+}
+
+START_TEST(damage_with_good_chunks_behind_is_a_gap)
+{
+	struct placed chunks[FEW];
+	in_killed_process(append_unsynced);
+	size_t count = list_chunks(segment_file(0), chunks, FEW);
+	uint64_t whole = file_size(segment_file(0));
+	size_t gap = (size_t)_i / 3;
+	static const unsigned where[] = {0, 20, sizeof(struct chunk_header) + 30};
+	flip_byte(segment_file(0), chunks[gap].at + where[_i % 3]);
+	open_all();
+	check_gap(chunks, count, gap, FEW);
+	ck_assert_uint_eq(file_size(segment_file(0)), whole);
+	ck_assert(reported("cannot be read"));
+	struct sfs_shard_info info;
+	sfs_shard_info(shard, &info);
+	ck_assert_uint_eq(info.quarantined_bytes, LINE);
+	ck_assert_uint_eq(info.next_sequence, FEW);
+	append_lines_one_by_one(FEW, 2, PAD);
+	check_gap(chunks, count, gap, FEW + 2);
+	reopen();
+	check_gap(chunks, count, gap, FEW + 2);
+}
+END_TEST
+
+START_TEST(damage_below_watermark_is_never_cut)
+{
+	struct placed chunks[FEW];
+	make_synced();
+	size_t count = list_chunks(segment_file(0), chunks, FEW);
+	uint64_t whole = file_size(segment_file(0));
+	unsigned where = _i ? sizeof(struct chunk_header) + 30 : 20;
+	flip_byte(segment_file(0), chunks[FEW - 1].at + where);
+	open_all();
+	check_gap(chunks, count, FEW - 1, FEW);
+	append_lines_one_by_one(FEW, 2, PAD);
+	check_gap(chunks, count, FEW - 1, FEW + 2);
+	ck_assert_uint_ge(file_size(segment_file(0)), whole);
+	reopen();
+	check_gap(chunks, count, FEW - 1, FEW + 2);
+	ck_assert_uint_eq(count_files(".torn", NULL), 0);
+}
+END_TEST
+
+START_TEST(every_byte_of_a_segment_can_be_damaged)
+{
+	struct placed chunks[2 * FEW];
+	struct buf want = {0};
+	add_lines(&want, 0, 2 * FEW, PAD);
+	make_half_synced();
+	size_t count = list_chunks(segment_file(0), chunks, 2 * FEW), bytes;
+	uint8_t *good = slurp(segment_file(0), &bytes);
+	options.read_only = true;
+	for (size_t at = 0; at < bytes; at++) {
+		flip_byte(segment_file(0), at);
+		open_all();
+		size_t hit = 0;
+		while (hit + 1 < count && chunks[hit + 1].at <= at)
+			hit++;
+		uint64_t size = sfs_shard_size(shard);
+		ck_assert_uint_ge(size, want.size - (hit == count - 1 ? LINE : 0));
+		for (size_t i = 0; i < count; i++) {
+			uint64_t from = chunks[i].chunk.text_offset;
+			if (i != hit)
+				check_range(from, from + LINE, want.data + from, LINE);
+			else if (from < size)
+				ck_assert_int_eq(read_one(from), -EBADMSG);
+		}
+		close_all();
+		put_at(segment_file(0), at, good + at, 1);
+	}
+	free(good);
+	buf_fini(&want);
+}
+END_TEST
+
+START_TEST(next_append_after_lost_end_begins_new_segment)
+{
+	struct placed chunks[FEW];
+	uint64_t bases[4];
+	make_synced();
+	list_chunks(segment_file(0), chunks, FEW);
+	cut_file(segment_file(0), chunks[FEW - 2].at + 11);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), FEW * LINE);
+	ck_assert_int_eq(read_one((FEW - 2) * LINE), -EBADMSG);
+	ck_assert_int_eq(read_one(FEW * LINE - 1), -EBADMSG);
+	struct sfs_shard_info info;
+	sfs_shard_info(shard, &info);
+	ck_assert_uint_eq(info.next_sequence, FEW);
+	append_lines_one_by_one(FEW, 2, PAD);
+	ck_assert_uint_eq(list_bases(bases, 4), 2);
+	ck_assert_uint_eq(bases[1], FEW * LINE);
+	ck_assert_uint_eq(file_size(segment_file(0)), chunks[FEW - 2].at + 11);
+	struct buf want = {0};
+	add_lines(&want, 0, FEW + 2, PAD);
+	for (int round = 0; round < 2; round++) {
+		check_range(0, (FEW - 2) * LINE, want.data, 1000);
+		ck_assert_int_eq(read_one((FEW - 2) * LINE), -EBADMSG);
+		check_range(FEW * LINE, want.size, want.data + FEW * LINE, 1000);
+		reopen();
+		sfs_shard_info(shard, &info);
+		ck_assert_uint_eq(info.next_sequence, FEW + 2);
+	}
+	buf_fini(&want);
+}
+END_TEST
+
+/* --- segments that are empty, missing, misplaced --- */
+
+START_TEST(empty_last_segment_is_dropped)
+{
+	make_synced();
+	put_at(segment_file(FEW * LINE), 0, "", 0);
+	open_all();
+	ck_assert(!exists(segment_file(FEW * LINE)));
+	check_lines(FEW, PAD);
+	check_goes_on(FEW);
+}
+END_TEST
+
+START_TEST(only_segment_empty_is_an_empty_shard)
+{
+	open_all();
+	close_all();
+	put_at(segment_file(0), 0, "", 0);
+	open_all();
+	check_lines(0, PAD);
+	check_goes_on(0);
+}
+END_TEST
+
+START_TEST(missing_segment_is_a_gap)
+{
+	uint64_t bases[8];
+	struct buf want = {0};
+	add_lines(&want, 0, 18, PAD);
+	make_segments(18);
+	ck_assert_uint_eq(list_bases(bases, 8), 5);
+	size_t gone = (size_t)_i;
+	ck_assert_int_eq(unlink(segment_file(bases[gone])), 0);
+	for (int round = 0; round < 2; round++) {
+		open_all();
+		ck_assert_uint_eq(sfs_shard_size(shard), want.size);
+		for (size_t i = 0; i < 5; i++) {
+			uint64_t end = i < 4 ? bases[i + 1] : 18 * LINE;
+			if (i != gone)
+				check_range(bases[i], end, want.data + bases[i], 999);
+			else
+				ck_assert_int_eq(read_one(bases[i]), -EBADMSG);
+			ck_assert_int_eq(read_one(end - 1), i == gone ? -EBADMSG : 1);
+		}
+		struct sfs_shard_info info;
+		sfs_shard_info(shard, &info);
+		ck_assert_uint_eq(info.next_sequence, 18 + round);
+		append_lines_one_by_one(18 + (unsigned)round, 1, PAD);
+		add_lines(&want, 18 + (unsigned)round, 1, PAD);
+		check_range(18 * LINE, want.size, want.data + 18 * LINE, 999);
+		close_all();
+	}
+	buf_fini(&want);
+}
+END_TEST
+
+START_TEST(all_segments_missing_are_a_gap)
+{
+	make_synced();
+	ck_assert_int_eq(unlink(segment_file(0)), 0);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), FEW * LINE);
+	ck_assert_int_eq(read_one(0), -EBADMSG);
+	ck_assert(reported("gone"));
+	for (int round = 0; round < 2; round++) {
+		append_lines_one_by_one(FEW + (unsigned)round, 1, PAD);
+		struct buf want = {0};
+		add_lines(&want, FEW, 1 + (unsigned)round, PAD);
+		check_range(FEW * LINE, FEW * LINE + want.size, want.data, 99);
+		buf_fini(&want);
+		ck_assert_int_eq(read_one(0), -EBADMSG);
+		reopen();
+	}
+}
+END_TEST
+
+START_TEST(swapped_segments_are_refused)
+{
+	uint64_t bases[8];
+	make_segments(18);
+	list_bases(bases, 8);
+	size_t a = (size_t)_i / 5, b = (size_t)_i % 5;
+	if (a == b)
+		return;
+	char first[400];
+	snprintf(first, sizeof first, "%s", segment_file(bases[a]));
+	ck_assert_int_eq(
+		renameat2(AT_FDCWD, first, AT_FDCWD, segment_file(bases[b]), RENAME_EXCHANGE), 0);
+	struct buf want = {0};
+	add_lines(&want, 0, 18, PAD);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), want.size);
+	for (size_t i = 0; i < 5; i++) {
+		uint64_t end = i < 4 ? bases[i + 1] : want.size;
+		if (i != a && i != b)
+			check_range(bases[i], end, want.data + bases[i], 999);
+		for (uint64_t at = bases[i]; at < end; at++) {
+			char byte;
+			size_t n;
+			if (sfs_shard_read(shard, at, &byte, 1, &n) == 0)
+				ck_assert_int_eq(byte, want.data[at]);
+			else
+				ck_assert(i == a || i == b);
+		}
+	}
+	buf_fini(&want);
+}
+END_TEST
+
+START_TEST(segment_of_another_shard_is_refused)
+{
+	make_synced();
+	ck_assert_int_eq(rename(segment_file(0), file_path("mine")), 0);
+	open_store();
+	struct sfs_stream *other;
+	struct sfs_shard *other_shard;
+	struct sfs_owner owner = {0755, 0, 0};
+	ck_assert_int_eq(sfs_stream_create(store, "other", &owner, &other), 0);
+	ck_assert_int_eq(sfs_stream_shard(other, 0, &other_shard), 0);
+	shard = other_shard;
+	append_lines_one_by_one(50, FEW, PAD);
+	sfs_stream_unref(other);
+	close_all();
+	char foreign[400];
+	snprintf(foreign, sizeof foreign, "%s/streams/other/shard-0000/%020d.lz4", dir.path, 0);
+	ck_assert_int_eq(rename(foreign, segment_file(0)), 0);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), FEW * LINE);
+	for (uint64_t at = 0; at < FEW * LINE; at += LINE)
+		ck_assert_int_eq(read_one(at), -EBADMSG);
+}
+END_TEST
+
+START_TEST(symlink_or_fifo_segment_does_not_hang)
+{
+	uint64_t bases[8];
+	make_segments(18);
+	size_t count = list_bases(bases, 8);
+	uint64_t base = _i / 3 ? bases[count - 1] : bases[1];
+	char aside[400];
+	snprintf(aside, sizeof aside, "%s", file_path("aside"));
+	ck_assert_int_eq(rename(segment_file(base), aside), 0);
+	if (_i % 3 == 0)
+		ck_assert_int_eq(symlink(aside, segment_file(base)), 0);
+	else if (_i % 3 == 1)
+		ck_assert_int_eq(mkfifo(segment_file(base), 0600), 0);
+	else
+		ck_assert_int_eq(mkdir(segment_file(base), 0700), 0);
+	struct buf want = {0};
+	add_lines(&want, 0, 18, PAD);
+	open_all();
+	ck_assert_uint_eq(sfs_shard_size(shard), want.size);
+	ck_assert_int_eq(read_one(base), -EBADMSG);
+	check_range(0, bases[1], want.data, 999);
+	check_range(bases[2], bases[3], want.data + bases[2], 999);
+	append_lines_one_by_one(18, 1, PAD);
+	ck_assert_int_eq(read_one(18 * LINE), 1);
+	buf_fini(&want);
+}
+END_TEST
+
+START_TEST(odd_file_in_place_of_the_watermark_does_no_harm)
+{
+	make_synced();
+	ck_assert_int_eq(unlink(file_path("synced")), 0);
+	if (_i == 0)
+		ck_assert_int_eq(symlink("/dev/zero", file_path("synced")), 0);
+	else if (_i == 1)
+		ck_assert_int_eq(mkfifo(file_path("synced"), 0600), 0);
+	else if (_i == 2)
+		ck_assert_int_eq(mkdir(file_path("synced"), 0700), 0);
+	else
+		put_at(file_path("synced"), 0, "junk", 4);
+	open_all();
+	ck_assert(reported("no good slot"));
+	check_lines(FEW, PAD);
+	append_lines_one_by_one(FEW, 1, PAD);
+	sync_shard_now();
+	check_lines(FEW + 1, PAD);
+}
+END_TEST
+
+START_TEST(odd_file_in_place_of_an_index_does_no_harm)
+{
+	make_segments(9);
+	ck_assert(exists(index_file(0)));
+	ck_assert_int_eq(unlink(index_file(0)), 0);
+	if (_i == 0)
+		ck_assert_int_eq(symlink("/dev/zero", index_file(0)), 0);
+	else if (_i == 1)
+		ck_assert_int_eq(mkfifo(index_file(0), 0600), 0);
+	else
+		ck_assert_int_eq(mkdir(index_file(0), 0700), 0);
+	open_all();
+	check_lines(9, PAD);
+}
+END_TEST
+
+/* --- indexes --- */
+
+START_TEST(missing_index_is_rebuilt)
+{
+	size_t bytes, again_bytes;
+	make_segments(9);
+	uint8_t *before = slurp(index_file(0), &bytes);
+	ck_assert_int_eq(unlink(index_file(0)), 0);
+	open_all();
+	check_lines(9, PAD);
+	tidier_drain(store->tidier);
+	uint8_t *again = slurp(index_file(0), &again_bytes);
+	ck_assert_uint_eq(again_bytes, bytes);
+	ck_assert_mem_eq(again, before, bytes);
+	free(before);
+	free(again);
+}
+END_TEST
+
+START_TEST(every_damaged_index_is_rebuilt)
+{
+	size_t bytes;
+	make_segments(9);
+	uint8_t *good = slurp(index_file(0), &bytes);
+	options.read_only = true;
+	for (size_t at = 0; at < bytes; at++) {
+		flip_byte(index_file(0), at);
+		open_all();
+		check_lines(9, PAD);
+		close_all();
+		put_at(index_file(0), at, good + at, 1);
+	}
+	for (size_t cut = 0; cut < bytes; cut++) {
+		cut_file(index_file(0), cut);
+		open_all();
+		check_lines(9, PAD);
+		close_all();
+		put_at(index_file(0), 0, good, bytes);
+	}
+	free(good);
+}
+END_TEST
+
+START_TEST(stale_index_is_ignored)
+{
+	size_t bytes;
+	uint64_t bases[8];
+	make_segments(18);
+	list_bases(bases, 8);
+	/* The index of one segment beside another, and one from before a merge. */
+	uint8_t *foreign = slurp(index_file(bases[1]), &bytes);
+	ck_assert_int_eq(unlink(index_file(bases[2])), 0);
+	put_at(index_file(bases[2]), 0, foreign, bytes);
+	free(foreign);
+	open_all();
+	check_lines(18, PAD);
+}
+END_TEST
+
+/* --- what a killed process leaves --- */
+
+START_TEST(killed_process_loses_nothing)
+{
+	in_killed_process(append_unsynced);
+	open_all();
+	check_lines(FEW, PAD);
+	ck_assert_uint_eq(synced_offset(), 0);
+	ck_assert_uint_eq(reports.errors, 0);
+	check_goes_on(FEW);
+}
+END_TEST
+
+struct sync_log {
+	struct disk_hook hook; /* first */
+	atomic_uint files, dirs;
+};
+
+static void count_sync(struct disk_hook *hook, const struct disk_call *call, int result)
+{
+	struct sync_log *log = (struct sync_log *)hook;
+	(void)result;
+	log->files += call->op == DISK_SYNC;
+	log->dirs += call->op == DISK_SYNC_DIR;
+}
+
+static struct sync_log log_of_syncs = {.hook = {.after = count_sync}};
+
+START_TEST(sync_after_a_kill_covers_earlier_segments)
+{
+	uint64_t bases[8];
+	in_killed_process(roll_unsynced);
+	ck_assert_uint_eq(list_bases(bases, 8), 3);
+	options.disk_hook = &log_of_syncs.hook;
+	options.segment_chunks = 4;
+	open_all();
+	check_lines(FEW, PAD);
+	tidier_drain(store->tidier);
+	ck_assert_uint_eq(synced_offset(), 0);
+	unsigned files = log_of_syncs.files, dirs = log_of_syncs.dirs;
+	sync_shard_now();
+	ck_assert_uint_eq(log_of_syncs.files - files, 3);
+	ck_assert_uint_eq(log_of_syncs.dirs - dirs, 1);
+	ck_assert_uint_eq(synced_offset(), FEW * LINE);
+	close_all();
+}
+END_TEST
+
+START_TEST(directory_of_a_new_segment_is_synced_before_its_text_counts_as_synced)
+{
+	options.disk_hook = &log_of_syncs.hook;
+	options.segment_chunks = 4;
+	open_all();
+	unsigned dirs = log_of_syncs.dirs;
+	for (unsigned i = 0; i < 5; i++) {
+		append_lines_one_by_one(i, 1, PAD);
+		tidier_drain(store->tidier);
+		unsigned before = log_of_syncs.dirs;
+		sync_shard_now();
+		/* Line 0 begins the first segment, line 4 the second. */
+		ck_assert_uint_eq(log_of_syncs.dirs - before, i % 4 == 0);
+	}
+	ck_assert_uint_gt(log_of_syncs.dirs, dirs);
+	close_all();
+}
+END_TEST
+
+START_TEST(half_made_files_are_taken_away)
+{
+	make_synced();
+	put_at(file_path("00000000000000000000.lz4.tmp"), 0, "half", 4);
+	put_at(file_path("00000000000000000000.idx.tmp"), 0, "half", 4);
+	open_all();
+	ck_assert_uint_eq(count_files(".tmp", NULL), 0);
+	check_lines(FEW, PAD);
+}
+END_TEST
+
+/* --- what recovery must not do --- */
+
+struct read_fault {
+	struct disk_hook hook; /* first */
+	atomic_bool armed;
+	atomic_uint hits;
+	int error;
+};
+
+static int fail_reads(struct disk_hook *hook, const struct disk_call *call, size_t *limit)
+{
+	struct read_fault *f = (struct read_fault *)hook;
+	(void)limit;
+	if (!f->armed || call->op != DISK_READ)
+		return 0;
+	f->hits++;
+	return f->error;
+}
+
+START_TEST(read_error_never_truncates)
+{
+	static struct read_fault fault = {.hook = {.before = fail_reads}, .error = -EIO};
+	make_half_synced();
+	uint64_t whole = file_size(segment_file(0));
+	options.disk_hook = &fault.hook;
+	open_store();
+	fault.armed = true;
+	ck_assert_int_eq(sfs_stream_shard(stream, 0, &shard), -EIO);
+	ck_assert_uint_gt(fault.hits, 0);
+	ck_assert_uint_eq(file_size(segment_file(0)), whole);
+	fault.armed = false; /* nor does it stick */
+	open_shard();
+	check_lines(2 * FEW, PAD);
+}
+END_TEST
+
+/* All names, sizes and times below the store's directory, and all content. */
+static uint64_t tree_hash;
+
+static int hash_entry(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+	(void)f;
+	tree_hash = XXH3_64bits_withSeed(path, strlen(path), tree_hash);
+	tree_hash += (uint64_t)st->st_size * (flag == FTW_F);
+	tree_hash = tree_hash * 31 + (uint64_t)st->st_mtim.tv_nsec + (uint64_t)st->st_mtim.tv_sec;
+	if (flag == FTW_F) {
+		size_t bytes;
+		uint8_t *data = slurp(path, &bytes);
+		tree_hash = XXH3_64bits_withSeed(data, bytes, tree_hash);
+		free(data);
+	}
+	return 0;
+}
+
+static uint64_t hash_tree(void)
+{
+	tree_hash = 1;
+	ck_assert_int_eq(nftw(dir.path, hash_entry, 16, FTW_PHYS), 0);
+	return tree_hash;
+}
+
+START_TEST(read_only_changes_nothing)
+{
+	make_half_synced();
+	cut_file(segment_file(0), file_size(segment_file(0)) - 7);
+	put_at(file_path("00000000000000000000.lz4.tmp"), 0, "half", 4);
+	put_at(segment_file(2 * FEW * LINE), 0, "", 0);
+	uint64_t before = hash_tree();
+	options.read_only = true;
+	open_all();
+	check_lines(2 * FEW - 1, PAD);
+	struct sfs_writer *writer;
+	ck_assert_int_eq(sfs_writer_open_shard(shard, &writer), -EROFS);
+	ck_assert_int_eq(sfs_shard_sync(shard), 0);
+	tidier_drain(store->tidier);
+	close_all();
+	ck_assert_uint_eq(hash_tree(), before);
+}
+END_TEST
+
+START_TEST(one_bad_stream_does_not_keep_others_from_opening)
+{
+	static const char *const harm[] = {"stream.json", "shard-0000", ""};
+	make_synced();
+	open_store();
+	struct sfs_stream *bad;
+	struct sfs_shard *bad_shard;
+	struct sfs_owner owner = {0755, 0, 0};
+	ck_assert_int_eq(sfs_stream_create(store, "bad", &owner, &bad), 0);
+	sfs_stream_unref(bad);
+	close_all();
+	char path[400], aside[400];
+	snprintf(path, sizeof path, "%s/streams/bad/%s", dir.path, harm[_i]);
+	snprintf(aside, sizeof aside, "%s/streams/bad.was", dir.path);
+	if (_i == 2)
+		path[strlen(path) - 1] = 0;
+	ck_assert_int_eq(rename(path, aside), 0);
+	put_at(path, 0, "{}", 2);
+	open_all();
+	check_lines(FEW, PAD);
+	int r = sfs_stream_lookup(store, "bad", &bad);
+	if (r == 0) {
+		r = sfs_stream_shard(bad, 0, &bad_shard);
+		sfs_stream_unref(bad);
+	}
+	ck_assert_int_eq(r, -EBADMSG);
+	check_goes_on(FEW);
+	ck_assert_int_eq(rename(path, file_path("x")), 0);
+	ck_assert_int_eq(rename(aside, path), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("recovery");
+	TCase *torn = add_case(suite, "torn");
+	tcase_add_test(torn, every_torn_tail_is_cut);
+	tcase_add_test(torn, torn_tail_is_kept_aside);
+	tcase_add_test(torn, zeros_at_end_are_cut);
+	tcase_add_test(torn, changed_byte_above_watermark_at_the_end_is_torn);
+	tcase_add_loop_test(torn, open_record_is_torn_as_a_whole, 0, 6);
+	tcase_add_test(torn, whole_long_record_is_kept);
+	tcase_add_test(torn, open_record_behind_damage_is_torn);
+	TCase *damage = add_case(suite, "damage");
+	tcase_add_loop_test(damage, damage_with_good_chunks_behind_is_a_gap, 0, 3 * (FEW - 1));
+	tcase_add_loop_test(damage, damage_below_watermark_is_never_cut, 0, 2);
+	tcase_add_test(damage, every_byte_of_a_segment_can_be_damaged);
+	tcase_add_test(damage, next_append_after_lost_end_begins_new_segment);
+	TCase *files = add_case(suite, "files");
+	tcase_add_test(files, empty_last_segment_is_dropped);
+	tcase_add_test(files, only_segment_empty_is_an_empty_shard);
+	tcase_add_loop_test(files, missing_segment_is_a_gap, 0, 5);
+	tcase_add_test(files, all_segments_missing_are_a_gap);
+	tcase_add_loop_test(files, swapped_segments_are_refused, 0, 25);
+	tcase_add_test(files, segment_of_another_shard_is_refused);
+	tcase_add_loop_test(files, symlink_or_fifo_segment_does_not_hang, 0, 6);
+	tcase_add_loop_test(files, odd_file_in_place_of_the_watermark_does_no_harm, 0, 4);
+	tcase_add_loop_test(files, odd_file_in_place_of_an_index_does_no_harm, 0, 3);
+	TCase *index = add_case(suite, "index");
+	tcase_add_test(index, missing_index_is_rebuilt);
+	tcase_add_test(index, every_damaged_index_is_rebuilt);
+	tcase_add_test(index, stale_index_is_ignored);
+	TCase *killed = add_case(suite, "killed");
+	tcase_add_test(killed, killed_process_loses_nothing);
+	tcase_add_test(killed, sync_after_a_kill_covers_earlier_segments);
+	tcase_add_test(killed, directory_of_a_new_segment_is_synced_before_its_text_counts_as_synced);
+	tcase_add_test(killed, half_made_files_are_taken_away);
+	TCase *never = add_case(suite, "never");
+	tcase_add_test(never, read_error_never_truncates);
+	tcase_add_test(never, read_only_changes_nothing);
+	tcase_add_loop_test(never, one_bad_stream_does_not_keep_others_from_opening, 0, 3);
+	return run_suite(suite);
+}
