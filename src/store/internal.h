@@ -77,7 +77,8 @@ struct sfs_shard {
 	struct segment *active; /* NULL: none, the next append begins one */
 	uint64_t size, next_sequence, last_arrival_ms;
 	uint64_t horizon_offset, horizon_sequence;
-	uint64_t gap_bytes;
+	uint64_t gap_bytes;	/* text that is known to be unreadable */
+	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;
 
 	struct watermark watermark;

@@ -39,6 +39,7 @@ void shard_free(struct sfs_shard *shard)
 	if (shard->watermark_fd >= 0)
 		close(shard->watermark_fd);
 	free(shard->bases);
+	buf_fini(&shard->bad_chunks);
 	pthread_cond_destroy(&shard->grown);
 	pthread_mutex_destroy(&shard->lock);
 	pthread_mutex_destroy(&shard->append_lock);

@@ -175,20 +175,34 @@ static int span_at(struct sfs_shard *shard, uint64_t offset, uint64_t end, struc
 	return r;
 }
 
+/* True if it was not known: from now on it counts, so that later opens read around it. */
+static bool remember_damage(struct sfs_shard *shard, uint64_t from, uint64_t to)
+{
+	SCOPED_LOCK(&shard->lock);
+	const uint64_t *known = (const uint64_t *)(void *)shard->bad_chunks.data;
+	for (size_t i = 0; i < shard->bad_chunks.size / sizeof from; i++)
+		if (known[i] == from)
+			return false;
+	if (buf_append(&shard->bad_chunks, &from, sizeof from) == 0)
+		shard->gap_bytes += to - from;
+	return true;
+}
+
 static int note_damage(struct sfs_shard *shard, const struct span *span, size_t i)
 {
 	struct sfs_store *store = shard->stream->store;
-	if (!(span->items[i].flags & INDEX_DAMAGED)) {
-		metric_add(&store->metrics.checksum_errors, 1);
-		store_report(store, SFS_ERROR,
-			"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu "
-			"to %llu cannot be read",
-			shard->stream->name, shard->number,
-			(unsigned long long)span->segment->base_offset,
-			(unsigned long long)span->items[i].file_offset,
-			(unsigned long long)span->items[i].text_offset,
-			(unsigned long long)span->ends[i]);
-	}
+	const struct index_item *item = &span->items[i];
+	metric_add(&store->metrics.checksum_errors, 1);
+	if (item->flags & INDEX_DAMAGED || !remember_damage(shard, item->text_offset, span->ends[i]))
+		return -EBADMSG;
+	metric_add(&store->metrics.quarantined_chunks, 1);
+	store_report(store, SFS_ERROR,
+		"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to %llu "
+		"cannot be read",
+		shard->stream->name, shard->number,
+		(unsigned long long)span->segment->base_offset,
+		(unsigned long long)item->file_offset, (unsigned long long)item->text_offset,
+		(unsigned long long)span->ends[i]);
 	return -EBADMSG;
 }
 

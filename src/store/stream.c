@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "documents.h"
 #include "shard.h"
+#include "syncer.h"
 
 #include <bsd/stdlib.h>
 #include <stdio.h>
@@ -230,6 +231,8 @@ static int apply_settings(
 		r = stream_reshape(stream, shards, diag);
 	if (r == 0)
 		r = save_change(stream);
+	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
+		syncer_set_interval(stream->shards[i], settings->flush_interval_ms);
 	if (r < 0 && shards != before.shards && stream->shard_count == shards)
 		(void)stream_reshape(stream, before.shards, diag);
 	*settings = r < 0 ? stream->settings : before; /* for the caller to free */

@@ -77,6 +77,18 @@ void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 	plan_flush_locked(syncer, shard, at);
 }
 
+void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms)
+{
+	struct syncer *syncer = shard->stream->store->syncer;
+	SCOPED_LOCK(&shard->lock);
+	shard->flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
+	SCOPED_LOCK(&syncer->lock);
+	if (!shard->flush_at_ns)
+		return;
+	unplan_flush_locked(syncer, shard);
+	plan_flush_locked(syncer, shard, clock_monotonic_ns() + shard->flush_interval_ns);
+}
+
 /* What one sync has to do, taken out of the shard under its lock. */
 struct sync_job {
 	struct sync_waiters waiters;

@@ -40,7 +40,8 @@ static int read_slots(const struct disk *disk, int dir, const char *name,
 		return -EBADMSG;
 	memset(ret_file, 0, 2 * WATERMARK_SLOT_STRIDE);
 	size_t got;
-	return disk_read(disk, fd, 0, ret_file, 2 * WATERMARK_SLOT_STRIDE, &got);
+	r = disk_read(disk, fd, 0, ret_file, 2 * WATERMARK_SLOT_STRIDE, &got);
+	return r == 0 && !got ? -ENOENT : r; /* empty: made, but never written */
 }
 
 static bool is_zero(const uint8_t *bytes, size_t count)
