@@ -6,7 +6,7 @@
  *   handle.lock
  *   upload.lock
  *   drop.lock
- *   node_table.lock, handle_list.lock, intents, notifier, lock waits, parked.lock
+ *   node_table.lock, handle_list.lock, followers, intents, notifier, lock waits, parked.lock
  * The store is called with no lock but a handle's or an upload's; nothing is held over a reply.
  */
 #ifndef FS_FS_H

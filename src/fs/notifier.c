@@ -38,22 +38,34 @@ static void raise_size(struct notifier *notifier, const struct notifier_job *job
 	atomic_store(&job->node->told_bytes, size);
 }
 
-/* False: the page's readers are still to be waited for. */
-static bool serve(struct notifier *notifier, struct notifier_job *job)
+/*
+ * Drops the page in which the told size ends, once for each such size: what another job stored
+ * since may have left a page with zeros again. False: its readers are still to be waited for.
+ */
+static bool drop_last_page(struct notifier *notifier, struct notifier_job *job, uint64_t told)
 {
 	struct node *node = job->node;
-	uint64_t told = atomic_load(&node->told_bytes);
+	if (told % PAGE_BYTES == 0)
+		return true;
+	if (job->invalidated_told != told) {
+		job->size_bytes = sfs_shard_size(node->id.shard);
+		invalidate(notifier, job, told);
+		job->invalidated_told = told;
+		job->invalidated_ns = clock_monotonic_ns();
+	}
+	return followers_gone(&node->followers, job->invalidated_ns);
+}
+
+/* False: to be tried again. */
+static bool serve(struct notifier *notifier, struct notifier_job *job)
+{
+	uint64_t told = atomic_load(&job->node->told_bytes);
 	if (job->size_bytes > told) {
-		if (told % PAGE_BYTES && !job->invalidated_ns) {
-			job->size_bytes = sfs_shard_size(node->id.shard);
-			invalidate(notifier, job, told);
-			job->invalidated_ns = clock_monotonic_ns();
-		}
-		if (told % PAGE_BYTES && !followers_gone(&node->followers, job->invalidated_ns))
+		if (!drop_last_page(notifier, job, told))
 			return false;
 		raise_size(notifier, job, job->size_bytes);
 	}
-	job->tell(job, atomic_load(&node->told_bytes));
+	job->tell(job, atomic_load(&job->node->told_bytes));
 	return true;
 }
 

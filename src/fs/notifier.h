@@ -34,8 +34,10 @@ struct notifier_job {
 	STAILQ_ENTRY(notifier_job) queue;
 	struct node *node; /* of kind NODE_SHARD; must live until `tell` is called */
 	uint64_t nodeid;
-	uint64_t invalidated_ns; /* the notifier's own; 0 */
-	uint64_t size_bytes;	 /* published when it was invalidated, or asked for */
+	/* The notifier's own, zero at first: the size whose page was dropped, and when. */
+	uint64_t invalidated_told;
+	uint64_t invalidated_ns;
+	uint64_t size_bytes; /* published when it was invalidated, or asked for */
 	/* Called once, from the notifier's thread, with a size that may now be told. */
 	void (*tell)(struct notifier_job *job, uint64_t size_bytes);
 };
