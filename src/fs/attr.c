@@ -159,13 +159,12 @@ int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr)
 }
 
 /*
- * A long time is safe for names in a directory that always has them: the directory itself is
- * looked up each time, and a stream of the same name that is another one is another directory.
+ * A long time is safe for names in a directory that always has them, and for streams, which are
+ * made, renamed and removed by requests of this kernel only.
  */
 double attr_entry_timeout(const struct node *node)
 {
 	switch (node->id.kind) {
-	case NODE_STREAM:
 	case NODE_SHARD:
 	case NODE_SHARD_WRITER:
 	case NODE_PUT:
@@ -174,5 +173,19 @@ double attr_entry_timeout(const struct node *node)
 		return 0.0;
 	default:
 		return 3600.0;
+	}
+}
+
+double attr_timeout(const struct node *node)
+{
+	switch (node->id.kind) {
+	case NODE_ROOT:
+	case NODE_STREAM:
+		return 1.0;
+	case NODE_SHARD_WRITER:
+	case NODE_PUT:
+		return 0.001;
+	default:
+		return 0.0;
 	}
 }

@@ -17,7 +17,12 @@ int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr);
 /* Seconds for which a name may stand for its node without being looked up again. */
 double attr_entry_timeout(const struct node *node);
 
-/* Attributes can change at any time, by other ways than this kernel's. */
-#define ATTR_TIMEOUT 0.0
+/*
+ * Seconds for which attributes hold. Those of directories change by requests of this kernel only,
+ * which tell it, but for the time of a change. Writers' nodes are looked up at each opening, which
+ * tells them; they hold for no longer than it takes to open the file then. All else can change at
+ * any time by ways that the kernel does not see.
+ */
+double attr_timeout(const struct node *node);
 
 #endif

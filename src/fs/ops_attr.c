@@ -28,7 +28,7 @@ static struct fuse_entry_param entry_of(struct fs *fs, struct node *node, const 
 	return (struct fuse_entry_param){
 		.ino = node_id(&fs->nodes, node),
 		.attr = *attr,
-		.attr_timeout = ATTR_TIMEOUT,
+		.attr_timeout = attr_timeout(node),
 		.entry_timeout = attr_entry_timeout(node),
 	};
 }
@@ -46,7 +46,7 @@ static void tell_grown(struct notifier_job *job, uint64_t size_bytes)
 	} else {
 		if (telling->reader)
 			followers_add(&node->followers, telling->reader);
-		fuse_reply_attr(telling->req, &telling->attr, ATTR_TIMEOUT);
+		fuse_reply_attr(telling->req, &telling->attr, attr_timeout(node));
 	}
 	free(telling);
 }
@@ -140,7 +140,7 @@ static void reply_attr(fuse_req_t req, struct node *node, const struct stat *att
 	}
 	if (reading && is_shard)
 		followers_add(&node->followers, fuse_req_ctx(req)->pid);
-	fuse_reply_attr(req, attr, ATTR_TIMEOUT);
+	fuse_reply_attr(req, attr, attr_timeout(node));
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)

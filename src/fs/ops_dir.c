@@ -121,7 +121,7 @@ static int make_stream(struct fs *fs, const char *name, const struct fuse_ctx *c
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	struct fs *fs = fs_of(req);
-	struct fuse_entry_param entry = {.attr_timeout = ATTR_TIMEOUT};
+	struct fuse_entry_param entry = {0};
 	struct node *node;
 	int r = -EPERM;
 	if (fs_node(fs, parent)->id.kind == NODE_ROOT)
@@ -132,6 +132,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	}
 	entry.ino = node_id(&fs->nodes, node);
 	entry.entry_timeout = attr_entry_timeout(node);
+	entry.attr_timeout = attr_timeout(node);
 	if (fuse_reply_entry(req, &entry) != 0)
 		node_forget(&fs->nodes, node, 1);
 }

@@ -254,7 +254,7 @@ void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
-	struct fuse_entry_param entry = {.attr_timeout = ATTR_TIMEOUT};
+	struct fuse_entry_param entry = {0};
 	struct handle *handle;
 	struct node *node;
 	int r = create(req, fs_node(fs, parent), name, mode, fi->flags, &node, &handle);
@@ -266,6 +266,7 @@ void op_create(
 	}
 	entry.ino = node_id(&fs->nodes, node);
 	entry.entry_timeout = attr_entry_timeout(node);
+	entry.attr_timeout = attr_timeout(node);
 	describe(handle, fi);
 	if (fuse_reply_create(req, &entry, fi) != 0) {
 		close_handle(fs, handle, true);
