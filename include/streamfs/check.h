@@ -11,7 +11,11 @@
 struct sfs_check_options {
 	bool repair;	      /* false: only look, write nothing */
 	const char *blob_dir; /* as in sfs_store_options */
-	/* A line per finding: "stream/shard-0000/…lz4: offset N: what is wrong". Required. */
+	/*
+	 * A line per finding: "streams/NAME/shard-0000/…lz4: offset N: what is wrong", the path
+	 * below the store. "note: …" tells of what is no error (a file that is not the store's, a
+	 * blob that no record names) and is not counted. Required.
+	 */
 	void (*finding)(void *context, const char *line, bool repaired);
 	/* Bytes verified of bytes to verify, now and then. May be NULL. */
 	void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);

@@ -216,7 +216,9 @@ static int commit_locked(struct upload *upload)
 		return 0;
 	upload_name(upload, name);
 	upload->size_bytes = sfs_upload_size(upload->payload);
-	int r = sfs_upload_commit(upload->payload, name, strlen(name));
+	int r = upload->failed; /* a file with a part missing is no record */
+	if (r == 0)
+		r = sfs_upload_commit(upload->payload, name, strlen(name));
 	upload->state = r < 0 ? UPLOAD_GONE : UPLOAD_COMMITTED;
 	if (r < 0)
 		free_payload_locked(upload);
@@ -358,15 +360,26 @@ int upload_closed_by_creator(struct upload *upload, bool settle)
 	return r;
 }
 
+static void note_failure_locked(struct upload *upload, int error, uint64_t offset)
+{
+	upload->failed = error;
+	upload->failed_offset = offset;
+}
+
 int upload_write(struct upload *upload, uint64_t offset, const void *data, size_t bytes)
 {
 	SCOPED_LOCK(&upload->lock);
 	if (upload->state != UPLOAD_OPEN)
 		return -EPERM;
 	int r = sfs_upload_write(upload->payload, offset, data, bytes);
-	if (r == 0)
-		upload->touched = true;
-	return r;
+	if (r < 0) {
+		note_failure_locked(upload, r, offset);
+		return r;
+	}
+	upload->touched = true;
+	if (upload->failed_offset - offset < bytes)
+		upload->failed = 0;
+	return 0;
 }
 
 int upload_read(
@@ -384,9 +397,14 @@ int upload_truncate(struct upload *upload, uint64_t size_bytes)
 	if (upload->state != UPLOAD_OPEN)
 		return -EPERM;
 	int r = sfs_upload_truncate(upload->payload, size_bytes);
-	if (r == 0)
-		upload->touched = true;
-	return r;
+	if (r < 0) {
+		note_failure_locked(upload, r, size_bytes);
+		return r;
+	}
+	upload->touched = true;
+	if (size_bytes <= upload->failed_offset)
+		upload->failed = 0;
+	return 0;
 }
 
 uint64_t upload_size(struct upload *upload)

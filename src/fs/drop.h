@@ -66,6 +66,8 @@ struct upload {
 	enum upload_state state;    /* lock */
 	uint64_t size_bytes;	    /* lock; of the payload when it was committed */
 	bool touched;		    /* lock; something was written or cut */
+	int failed;		    /* lock; a write that failed and was not made good since */
+	uint64_t failed_offset;	    /* lock; where it was */
 	bool sync;		    /* lock; fsync was asked for: the commit is to be durable */
 };
 

@@ -108,7 +108,7 @@ uint64_t names_upload_key(uint64_t stream_id, const char *name)
 static int resolve_stream(struct fs *fs, const char *name, struct node_identity *ret_id)
 {
 	if (!sfs_stream_name_valid(name))
-		return strlen(name) > SFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT;
+		return -ENOENT; /* so that a mkdir of it gets to say EINVAL */
 	struct node_identity id = {.kind = NODE_STREAM};
 	int r = sfs_stream_lookup(fs->store, name, &id.stream);
 	if (r < 0)

@@ -202,7 +202,7 @@ static int remove_unfinished(struct sfs_store *store)
 
 static int open_blob_dir(struct sfs_store *store, const char *path, struct sfs_diag *diag)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+	if (!store->read_only && mkdir(path, 0700) < 0 && errno != EEXIST) {
 		diag_set(diag, "%s: %s", path, strerror(errno));
 		return -errno;
 	}

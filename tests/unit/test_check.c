@@ -97,6 +97,23 @@ START_TEST(a_store_in_use_is_refused)
 }
 END_TEST
 
+START_TEST(looking_locks_nobody_out_who_only_reads)
+{
+	struct fixture f;
+	start(&f);
+	const struct sfs_store_options options = {.read_only = true};
+	struct sfs_store *store;
+	ck_assert_int_eq(sfs_store_open(f.store, &options, NULL, &store), 0);
+	ck_assert_clean(&f);
+	ck_assert_int_eq(run_check(&f, true, NULL), -EBUSY);
+	ck_assert_int_eq(sfs_store_close(store), 0);
+	drop(&f, "lock");
+	ck_assert_clean(&f);
+	ck_assert(!exists(&f, "lock"));
+	fixture_close(&f);
+}
+END_TEST
+
 START_TEST(another_format_is_refused)
 {
 	struct fixture f;
@@ -591,6 +608,7 @@ int main(void)
 	tcase_add_test(t, a_clean_store_has_no_findings);
 	tcase_add_test(t, what_is_no_store_is_refused);
 	tcase_add_test(t, a_store_in_use_is_refused);
+	tcase_add_test(t, looking_locks_nobody_out_who_only_reads);
 	tcase_add_test(t, another_format_is_refused);
 	tcase_add_test(t, a_damaged_document_is_named_and_the_rest_is_checked);
 	tcase_add_test(t, a_missing_shard_is_named);

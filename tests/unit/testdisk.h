@@ -57,6 +57,7 @@ struct fault {
 	int error;  /* -errno */
 	size_t cut; /* bytes that a failing write still writes */
 	int only;
+	atomic_int hit_op; /* enum disk_op of the first call that failed; -1: none did */
 };
 
 static inline int fault_before(struct disk_hook *hook, const struct disk_call *call, size_t *limit)
@@ -67,6 +68,8 @@ static inline int fault_before(struct disk_hook *hook, const struct disk_call *c
 	unsigned n = atomic_fetch_add(&f->calls, 1) + 1;
 	if (!f->fail_at || n < f->fail_at || (n > f->fail_at && !f->lasting))
 		return 0;
+	if (n == f->fail_at)
+		f->hit_op = (int)call->op;
 	*limit = call->bytes < f->cut ? call->bytes : f->cut;
 	return f->error;
 }
@@ -74,7 +77,8 @@ static inline int fault_before(struct disk_hook *hook, const struct disk_call *c
 static inline void fault_init(struct fault *f, unsigned fail_at, int error)
 {
 	*f = (struct fault){
-		.hook = {.before = fault_before}, .fail_at = fail_at, .error = error, .only = -1};
+		.hook = {.before = fault_before}, .fail_at = fail_at, .error = error, .only = -1,
+		.hit_op = -1};
 }
 
 /* Whether the call that was to fail was made at all. */

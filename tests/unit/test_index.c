@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The index of a segment: adding, finding, saving, and what is not loaded. */
+#include "storetest.h"
+
+enum { CHUNKS = 12, OWNER = 77 };
+
+static const struct disk disk = {0};
+static int segment_fd;
+static struct index made;
+
+/* A segment of small chunks with their index. */
+static void make_segment(uint64_t base)
+{
+	struct encoder *encoder = encoder_new();
+	uint64_t at = 0, text_offset = base;
+	segment_fd = openat(dir.fd, "segment", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	index_init(&made, base, 5);
+	for (unsigned i = 0; i < CHUNKS; i++) {
+		char line[64];
+		struct chunk_input input = {.text = line, .record_count = 1,
+			.text_bytes = make_line(line, sizeof line, i, i), .compress = true};
+		struct chunk_order order = {.owner = OWNER, .text_offset = text_offset,
+			.first_sequence = 5 + i, .arrival_ms = 100 + i, .last_arrival_ms = 100 + i};
+		struct chunk chunk;
+		struct iovec iov[2];
+		ck_assert_int_eq(chunk_encode(encoder, &input), 0);
+		chunk_seal(encoder, &order, &chunk, iov);
+		ck_assert_int_eq(disk_writev(&disk, segment_fd, at, iov, 2), 0);
+		ck_assert_int_eq(index_add(&made, &chunk, at), 0);
+		at += chunk_stored_bytes(&chunk);
+		text_offset += chunk.text_bytes;
+	}
+	encoder_free(encoder);
+}
+
+static void drop_segment(void)
+{
+	index_fini(&made);
+	close(segment_fd);
+}
+
+static int load(uint64_t owner, uint64_t bytes, uint64_t base)
+{
+	struct index index;
+	int r = index_load(&disk, dir.fd, "index", owner, segment_fd, bytes, base, &index);
+	if (r < 0)
+		return r;
+	ck_assert_uint_eq(index.count, made.count);
+	ck_assert_mem_eq(index.items, made.items, made.count * sizeof *made.items);
+	ck_assert_uint_eq(index.end_offset, made.end_offset);
+	ck_assert_uint_eq(index.end_sequence, made.end_sequence);
+	ck_assert_uint_eq(index.end_file_offset, made.end_file_offset);
+	ck_assert_uint_eq(index.last_arrival_ms, made.last_arrival_ms);
+	ck_assert_uint_eq(index.first_header_hash, made.first_header_hash);
+	ck_assert_uint_eq(index.last_header_hash, made.last_header_hash);
+	index_fini(&index);
+	return 0;
+}
+
+START_TEST(every_offset_is_found)
+{
+	make_segment(1000);
+	for (size_t i = 0; i < CHUNKS; i++)
+		for (uint64_t at = made.items[i].text_offset; at < index_item_end(&made, i); at++)
+			ck_assert_uint_eq(index_find(&made, at), i);
+	ck_assert_uint_eq(index_item_end(&made, CHUNKS - 1), made.end_offset);
+	drop_segment();
+}
+END_TEST
+
+START_TEST(gaps_are_items)
+{
+	struct index index;
+	struct chunk chunk = {.text_offset = 50, .text_bytes = 10, .first_sequence = 9,
+		.record_count = 2, .frame_bytes = 20};
+	index_init(&index, 0, 0);
+	ck_assert_int_eq(index_add_gap(&index, 0, 50, 9), 0);
+	ck_assert_int_eq(index_add(&index, &chunk, 300), 0);
+	ck_assert_int_eq(index_add_gap(&index, 424, 80, 12), 0);
+	ck_assert_uint_eq(index.count, 3);
+	ck_assert_uint_eq(index_find(&index, 49), 0);
+	ck_assert_uint_eq(index_find(&index, 50), 1);
+	ck_assert_uint_eq(index_find(&index, 60), 2);
+	ck_assert_uint_eq(index.items[2].first_sequence, 11);
+	ck_assert_uint_eq(index.end_offset, 80);
+	ck_assert_uint_eq(index.end_sequence, 12);
+	ck_assert(index.items[0].flags & INDEX_DAMAGED && index.items[2].flags & INDEX_DAMAGED);
+	index_fini(&index);
+}
+END_TEST
+
+START_TEST(a_saved_index_is_loaded)
+{
+	make_segment(1000);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -ENOENT);
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), 0);
+	drop_segment();
+}
+END_TEST
+
+START_TEST(an_index_of_something_else_is_refused)
+{
+	make_segment(1000);
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER + 1, made.end_file_offset, 1000), -EBADMSG);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset + 1, 1000), -EBADMSG);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset - 1, 1000), -EBADMSG);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 999), -EBADMSG);
+	uint64_t first = made.first_header_hash, last = made.last_header_hash;
+	made.first_header_hash++;
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
+	made.first_header_hash = first;
+	made.last_header_hash++;
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
+	made.last_header_hash = last;
+	made.items[4].file_offset++;
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
+	drop_segment();
+}
+END_TEST
+
+START_TEST(no_changed_byte_goes_unnoticed)
+{
+	char path[128];
+	make_segment(0);
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	snprintf(path, sizeof path, "%s/index", dir.path);
+	size_t bytes;
+	uint8_t *good = slurp(path, &bytes);
+	for (size_t at = 0; at < bytes; at++) {
+		flip_byte(path, at);
+		ck_assert_int_eq(load(OWNER, made.end_file_offset, 0), -EBADMSG);
+		put_at(path, at, good + at, 1);
+	}
+	for (size_t cut = bytes; cut-- > 0;) {
+		cut_file(path, cut);
+		ck_assert_int_eq(load(OWNER, made.end_file_offset, 0), -EBADMSG);
+	}
+	free(good);
+	drop_segment();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("index");
+	TCase *tcase = add_case(suite, "index");
+	tcase_add_test(tcase, every_offset_is_found);
+	tcase_add_test(tcase, gaps_are_items);
+	tcase_add_test(tcase, a_saved_index_is_loaded);
+	tcase_add_test(tcase, an_index_of_something_else_is_refused);
+	tcase_add_test(tcase, no_changed_byte_goes_unnoticed);
+	return run_suite(suite);
+}
