@@ -29,7 +29,8 @@ static int batch_add_record(struct batch *batch, struct key_text key, const char
 		r = meta_writer_record(&batch->meta, key.data, key.bytes, 0, claim);
 	if (r < 0)
 		return r;
-	memcpy(batch->text.data + batch->text.size, line, bytes);
+	if (bytes) /* an empty line may have no address */
+		memcpy(batch->text.data + batch->text.size, line, bytes);
 	batch->text.size += bytes;
 	batch->text.data[batch->text.size++] = '\n';
 	batch->has_meta |= key.bytes || claim;

@@ -56,14 +56,47 @@ static int make_directory(struct sfs_shard *shard)
 	return r == -EEXIST ? 0 : r;
 }
 
+/* Puts the last shards that were retired back into the table. */
+static int restore_shards(struct sfs_stream *stream, uint32_t count)
+{
+	size_t missing = count - stream->shard_count;
+	struct sfs_shard **shards = realloc(stream->shards, count * sizeof *shards);
+	if (!shards)
+		return -ENOMEM;
+	stream->shards = shards;
+	stream->retired_count -= missing;
+	for (size_t i = 0; i < missing; i++) {
+		struct sfs_shard *shard = stream->retired[stream->retired_count + i];
+		SCOPED_LOCK(&shard->lock);
+		shard->removed = false;
+		shards[stream->shard_count++] = shard;
+	}
+	return 0;
+}
+
+int stream_reshape_undo(struct sfs_stream *stream, uint32_t count)
+{
+	int r = 0;
+	if (count < stream->shard_count)
+		r = retire_shards(stream, count);
+	else if (count > stream->shard_count)
+		r = restore_shards(stream, count);
+	return r < 0 ? r : stream_set_shards(stream, count);
+}
+
 int stream_reshape(struct sfs_stream *stream, uint32_t count, struct sfs_diag *diag)
 {
+	uint32_t before = (uint32_t)stream->shard_count;
 	int r = check_never_used(stream, diag);
-	if (r == 0 && count < stream->shard_count)
+	if (r < 0)
+		return r;
+	if (count < stream->shard_count)
 		r = retire_shards(stream, count);
 	if (r == 0)
 		r = stream_set_shards(stream, count);
 	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
 		r = make_directory(stream->shards[i]);
+	if (r < 0)
+		(void)stream_reshape_undo(stream, before);
 	return r;
 }

@@ -220,25 +220,34 @@ int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_by
 	return r;
 }
 
+/* The new document may stand although writing it failed: what is in memory must stand there. */
+static void take_back(struct sfs_stream *stream, const struct settings *before)
+{
+	if (stream->settings.shards != before->shards)
+		(void)stream_reshape_undo(stream, before->shards);
+	stream->settings = *before;
+	(void)stream_document_save(stream, stream->name);
+}
+
 static int apply_settings(
 	struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
 {
-	int r = 0;
 	struct settings before = stream->settings;
-	uint32_t shards = settings->shards;
-	stream->settings = *settings;
-	if (shards != before.shards)
-		r = stream_reshape(stream, shards, diag);
-	if (r == 0)
-		r = save_change(stream);
-	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
-		syncer_set_interval(stream->shards[i], settings->flush_interval_ms);
-	if (r < 0 && shards != before.shards && stream->shard_count == shards)
-		(void)stream_reshape(stream, before.shards, diag);
-	*settings = r < 0 ? stream->settings : before; /* for the caller to free */
+	int r = settings->shards == before.shards
+			? 0
+			: stream_reshape(stream, settings->shards, diag);
 	if (r < 0)
-		stream->settings = before;
-	return r;
+		return r; /* the caller frees `settings` */
+	stream->settings = *settings;
+	r = save_change(stream);
+	if (r < 0) {
+		take_back(stream, &before);
+		return r;
+	}
+	for (size_t i = 0; i < stream->shard_count; i++)
+		syncer_set_interval(stream->shards[i], stream->settings.flush_interval_ms);
+	*settings = before; /* for the caller to free */
+	return 0;
 }
 
 int sfs_stream_patch_config(

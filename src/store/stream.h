@@ -23,6 +23,8 @@ size_t stream_spread(struct sfs_stream *stream);
 /* reshape.c: another number of shards for a stream without records. The caller holds stream.lock
  * exclusively. -EINVAL, with `diag`: it holds some. */
 int stream_reshape(struct sfs_stream *stream, uint32_t count, struct sfs_diag *diag);
+/* Takes a reshape back: the very same shards as before, whose tags are on the disk. */
+int stream_reshape_undo(struct sfs_stream *stream, uint32_t count);
 
 /* stream_blobs.c: opens the directory of the stream's blobs; makes it if `make`. The caller holds
  * stream.lock. Without `make`, a missing one is no error: the blobs are empty. */
