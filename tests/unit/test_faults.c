@@ -316,8 +316,10 @@ static void check_blob(void)
 	ck_assert_int_eq(sfs_blob_open(stream, hex, &blob), 0);
 	ck_assert_int_eq(sfs_blob_read(blob, 0, data, CLAIM_BYTES, &n), 0);
 	ck_assert_uint_eq(n, CLAIM_BYTES);
-	for (size_t i = 0; i < CLAIM_BYTES; i++)
-		ck_assert_int_eq(data[i], 'a' + i * i % 23);
+	size_t right = 0; /* libcheck makes a system call of each assertion */
+	while (right < CLAIM_BYTES && (size_t)data[right] == 'a' + right * right % 23)
+		right++;
+	ck_assert_uint_eq(right, CLAIM_BYTES);
 	sfs_blob_close(blob);
 	free(data);
 }
@@ -335,8 +337,10 @@ static void note_keyed_lines(struct sfs_shard *of, unsigned seen[LINES_MAX])
 		char line[128];
 		unsigned i = (unsigned)strtoul(p + 7, NULL, 10);
 		size_t bytes = make_line(line, sizeof line, i % LINES_MAX, PAD);
-		ck_assert(bytes <= (size_t)(text + size - p) && !memcmp(p, line, bytes));
-		ck_assert(p == text || i > last);
+		if (bytes > (size_t)(text + size - p) || memcmp(p, line, bytes))
+			ck_abort_msg("a line is not what was written");
+		if (p != text && i <= last)
+			ck_abort_msg("line %u comes after %u", i, last);
 		seen[last = i]++;
 		p += bytes;
 	}
@@ -359,8 +363,8 @@ static void check_keyed(void)
 	}
 	free(numbers);
 	for (unsigned i = 0; i < LINES_MAX; i++) {
-		ck_assert_uint_le(seen[i], m->tried_line[i]);
-		ck_assert_uint_ge(seen[i], m->acked_line[i]);
+		if (seen[i] > m->tried_line[i] || seen[i] < m->acked_line[i])
+			ck_abort_msg("line %u is there %u times", i, seen[i]);
 	}
 }
 
