@@ -185,7 +185,7 @@ static void sleep_us(uint64_t us)
 }
 
 /* Runs `work` in a process of its own and kills it after a while. */
-static void run_and_kill(_Noreturn void (*work)(void), bool when_ready, uint64_t us)
+static void run_and_kill(void (*work)(void), bool when_ready, uint64_t us)
 {
 	shared->ready = false;
 	pid_t child = fork();
