@@ -51,6 +51,23 @@ struct handle *handle_first(struct handle_list *list)
 	return LIST_FIRST(&list->all);
 }
 
+static bool is_twin(const struct handle *a, const struct handle *b)
+{
+	return a != b && a->kind == HANDLE_WRITER && a->opener == b->opener &&
+	       a->node->id.ino == b->node->id.ino &&
+	       atomic_load(&a->position) == atomic_load(&b->position);
+}
+
+unsigned handle_twins(struct handle_list *list, const struct handle *handle)
+{
+	unsigned count = 0;
+	const struct handle *other;
+	SCOPED_LOCK(&list->lock);
+	LIST_FOREACH(other, &list->all, all)
+		count += is_twin(other, handle);
+	return count;
+}
+
 void handle_set_busy_locked(struct handle *handle, bool busy)
 {
 	if (handle->busy == busy)

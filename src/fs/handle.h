@@ -40,7 +40,7 @@ struct handle {
 	pthread_mutex_t lock;
 	struct sfs_writer *writer; /* lock */
 	bool busy;		   /* lock; counted in node->busy */
-	long long position;	   /* lock; the kernel's, after the last write */
+	_Atomic long long position; /* the kernel's, after the last write */
 	bool flushed;		   /* lock; a descriptor of it was closed */
 	struct listing *listing;   /* lock */
 	char *text;
@@ -63,6 +63,12 @@ struct handle *handle_new(struct handle_list *list, enum handle_kind kind, struc
 int handle_free(struct handle_list *list, struct handle *handle);
 /* Any handle that is still open, NULL when there is none: for the end of the mount. */
 struct handle *handle_first(struct handle_list *list);
+
+/*
+ * Other handles of the same thread for writing the same file that stand at the same position: as
+ * many descriptors that look like this handle's are theirs.
+ */
+unsigned handle_twins(struct handle_list *list, const struct handle *handle);
 
 /* A writer's handle that has written, or has not since a descriptor of it was closed. */
 void handle_set_busy_locked(struct handle *handle, bool busy);

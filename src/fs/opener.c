@@ -94,8 +94,9 @@ static bool is_same_open(pid_t tid, const char *number, long long position)
 }
 
 /* Links are never followed: what looks at the file itself would wait for this very daemon. */
-static bool has_descriptor(DIR *dir, pid_t tid, const char *tail, long long position)
+static unsigned count_descriptors(DIR *dir, pid_t tid, const char *tail, long long position)
 {
+	unsigned count = 0;
 	size_t tail_length = strlen(tail);
 	struct dirent *entry;
 	while ((entry = readdir(dir))) {
@@ -106,10 +107,9 @@ static bool has_descriptor(DIR *dir, pid_t tid, const char *tail, long long posi
 		size_t length = (size_t)n;
 		bool same = ends_in(path, length, tail, tail_length) ||
 			    ends_in(path, without_mark(path, length), tail, tail_length);
-		if (same && is_same_open(tid, entry->d_name, position))
-			return true;
+		count += same && is_same_open(tid, entry->d_name, position);
 	}
-	return false;
+	return count;
 }
 
 static bool same_process(pid_t opener, pid_t flusher, const struct process *of_flusher)
@@ -120,7 +120,8 @@ static bool same_process(pid_t opener, pid_t flusher, const struct process *of_f
 	return process_read(opener, &of_opener) == 0 && of_opener.tgid == of_flusher->tgid;
 }
 
-bool opener_has_closed(pid_t opener, pid_t flusher, const char *tail, long long position)
+bool opener_has_closed(
+	pid_t opener, pid_t flusher, const char *tail, long long position, unsigned twins)
 {
 	if (opener == 0 || flusher == 0)
 		return false;
@@ -137,5 +138,5 @@ bool opener_has_closed(pid_t opener, pid_t flusher, const char *tail, long long 
 	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT || errno == ESRCH;
-	return !has_descriptor(dir, flusher, tail, position);
+	return count_descriptors(dir, flusher, tail, position) <= twins;
 }

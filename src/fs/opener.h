@@ -13,10 +13,11 @@
 /*
  * True if the thread `flusher` belongs to the process whose thread `opener` opened the file, and
  * that process has no other descriptor of the same open(2): none for writing on a path that ends
- * in `tail` ("/stream/name") and at this file position (below 0: at any). The position is what
- * tells the descriptors of several open(2)s apart. When /proc does not tell, false: the end then
- * comes with the last descriptor.
+ * in `tail` ("/stream/name") and at this file position (below 0: at any), but for `twins` that are
+ * other open(2)s' at the same position. The position is what tells the descriptors of several
+ * open(2)s apart. When /proc does not tell, false: the end then comes with the last descriptor.
  */
-bool opener_has_closed(pid_t opener, pid_t flusher, const char *tail, long long position);
+bool opener_has_closed(
+	pid_t opener, pid_t flusher, const char *tail, long long position, unsigned twins);
 
 #endif

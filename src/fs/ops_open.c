@@ -274,25 +274,27 @@ void op_create(
 	}
 }
 
-static bool closed_by_opener(const struct handle *handle, pid_t flusher, long long position)
+static bool closed_by_opener(
+	const struct handle *handle, pid_t flusher, long long position, unsigned twins)
 {
 	char tail[NODE_TAIL_MAX];
 	return node_tail(handle->node, tail, sizeof(tail)) == 0 &&
-	       opener_has_closed(handle->opener, flusher, tail, position);
+	       opener_has_closed(handle->opener, flusher, tail, position, twins);
 }
 
-static uint64_t pause_writer(struct handle *handle, long long *ret_position)
+static uint64_t pause_writer(struct handle *handle)
 {
 	SCOPED_LOCK(&handle->lock);
 	handle_set_busy_locked(handle, false);
-	*ret_position = handle->position;
 	return sfs_writer_pending(handle->writer);
 }
 
-static int flush_writer(struct handle *handle, pid_t flusher)
+static int flush_writer(struct fs *fs, struct handle *handle, pid_t flusher)
 {
-	long long position;
-	if (pause_writer(handle, &position) == 0 || !closed_by_opener(handle, flusher, position))
+	if (pause_writer(handle) == 0)
+		return 0;
+	unsigned twins = handle_twins(&fs->handles, handle);
+	if (!closed_by_opener(handle, flusher, atomic_load(&handle->position), twins))
 		return 0;
 	SCOPED_LOCK(&handle->lock);
 	return sfs_writer_end(handle->writer);
@@ -309,7 +311,7 @@ static bool is_first_flush(struct handle *handle)
 static int flush_upload(struct handle *handle, pid_t flusher)
 {
 	bool first = is_first_flush(handle);
-	if (!upload_wants_commit(handle->upload) || !closed_by_opener(handle, flusher, -1))
+	if (!upload_wants_commit(handle->upload) || !closed_by_opener(handle, flusher, -1, 0))
 		return 0;
 	return upload_closed_by_creator(handle->upload, first);
 }
@@ -325,7 +327,7 @@ void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 	if (handle->kind == HANDLE_SHARD && handle->cached)
 		followers_remove(&handle->node->followers, flusher);
 	else if (handle->kind == HANDLE_WRITER)
-		r = flush_writer(handle, flusher);
+		r = flush_writer(fs, handle, flusher);
 	else if (handle->kind == HANDLE_UPLOAD)
 		r = flush_upload(handle, flusher);
 	fuse_reply_err(req, fs_errno(r));

@@ -83,7 +83,7 @@ static int write_lines(
 	handle_set_busy_locked(handle, true);
 	int r = sfs_writer_write(handle->writer, data, bytes, ret_taken);
 	if (r == 0)
-		handle->position = offset + (off_t)*ret_taken;
+		atomic_store(&handle->position, offset + (off_t)*ret_taken);
 	return r;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "storetest.h"
 
+#include <malloc.h>
 #include <sha2.h>
 #include <sys/mman.h>
 
@@ -699,6 +700,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("faults");
+	mallopt(M_MMAP_THRESHOLD, 64 << 20); /* thousands of runs: pages that come and go are slow */
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	TCase *every = add_case(suite, "every");
 	tcase_set_timeout(every, 600);
 	tcase_add_test(every, without_a_fault_everything_succeeds);
