@@ -27,7 +27,7 @@ BUILD=$TOP/build
 
 step()
 {
-	printf '\n\033[1m%s\033[0m\n' "$*"
+	if [ -t 1 ]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi
 }
 
 show()
@@ -188,7 +188,7 @@ echo "after  $AFTER"
 [ "$BEFORE" = "$AFTER" ]
 
 step "9. The segments are plain .lz4 files: no streamfs needed to read them"
-show "lz4 -dc STORE/streams/$STREAM/shard-0000/*.lz4 | sha256sum"
+show "lz4 -dcm STORE/streams/$STREAM/shard-0000/*.lz4 | sha256sum"
 LZ4=$(lz4 -dcm "$STORE/streams/$STREAM/shard-0000/"*.lz4 | sha256sum)
 echo "lz4    $LZ4"
 [ "$BEFORE" = "$LZ4" ]

@@ -31,8 +31,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	/* Writers first: a change of settings must not starve behind a steady flow of appends. */
 	pthread_rwlockattr_t writers_first;
 	pthread_rwlockattr_init(&writers_first);
-	pthread_rwlockattr_setkind_np(
-		&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&stream->lock, &writers_first);
 	pthread_rwlockattr_destroy(&writers_first);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
@@ -105,7 +104,8 @@ int stream_set_shards(struct sfs_stream *stream, uint32_t count)
 
 static int compare_first(const void *a, const void *b)
 {
-	const struct sfs_shard *x = *(struct sfs_shard *const *)a, *y = *(struct sfs_shard *const *)b;
+	const struct sfs_shard *x = *(struct sfs_shard *const *)a,
+			       *y = *(struct sfs_shard *const *)b;
 	if (x->hash_first.high != y->hash_first.high)
 		return x->hash_first.high < y->hash_first.high ? -1 : 1;
 	return (x->hash_first.low > y->hash_first.low) - (x->hash_first.low < y->hash_first.low);
@@ -166,8 +166,7 @@ void sfs_stream_owner(struct sfs_stream *stream, struct sfs_owner *ret_owner)
 	pthread_rwlock_unlock(&stream->lock);
 }
 
-void sfs_stream_times(
-	struct sfs_stream *stream, uint64_t *ret_created_ms, uint64_t *ret_changed_ms)
+void sfs_stream_times(struct sfs_stream *stream, uint64_t *ret_created_ms, uint64_t *ret_changed_ms)
 {
 	pthread_rwlock_rdlock(&stream->lock);
 	*ret_created_ms = stream->created_ms;
@@ -233,9 +232,8 @@ static int apply_settings(
 	struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
 {
 	struct settings before = stream->settings;
-	int r = settings->shards == before.shards
-			? 0
-			: stream_reshape(stream, settings->shards, diag);
+	int r = settings->shards == before.shards ? 0
+						  : stream_reshape(stream, settings->shards, diag);
 	if (r < 0)
 		return r; /* the caller frees `settings` */
 	stream->settings = *settings;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the rest of the store does with a stream. stream.c, stream_set.c, reshape.c, stream_blobs.c. */
+/* What the rest of the store does with a stream. stream.c, stream_set.c, reshape.c, stream_blobs.c.
+ */
 #ifndef STORE_STREAM_H
 #define STORE_STREAM_H
 

@@ -152,8 +152,8 @@ static int open_watermark(struct sfs_shard *shard, int *ret_fd)
 	pthread_rwlock_rdlock(&shard->stream->lock);
 	shard_path(shard, path, "synced");
 	int r = shard->removed ? -ENOENT
-			       : disk_open(&store->disk, store->streams_dir, path,
-					 O_RDWR | O_CREAT, ret_fd);
+			       : disk_open(&store->disk, store->streams_dir, path, O_RDWR | O_CREAT,
+					 ret_fd);
 	pthread_rwlock_unlock(&shard->stream->lock);
 	return r;
 }
@@ -389,8 +389,7 @@ void syncer_free(struct syncer *syncer)
 	free(syncer);
 }
 
-void syncer_request(
-	struct sfs_shard *shard, void (*done)(void *context, int result), void *context)
+void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int result), void *context)
 {
 	struct syncer *syncer = shard->stream->store->syncer;
 	struct sync_waiter *waiter = malloc(sizeof *waiter);

@@ -23,7 +23,8 @@ void syncer_free(struct syncer *syncer);
 void syncer_request(
 	struct sfs_shard *shard, void (*done)(void *context, int result), void *context);
 
-/* For those who do wait: sync_wait_done as `done`, one of these as its context, then sync_wait(). */
+/* For those who do wait: sync_wait_done as `done`, one of these as its context, then sync_wait().
+ */
 struct sync_wait {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;

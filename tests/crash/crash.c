@@ -4,7 +4,8 @@
  * record is there, whole, once and in order; at most what was being attempted comes on top; what
  * was read after one crash is the same after the next.
  *
- *   crash [ROUNDS]     STREAMFS_SEED=N repeats a run's random choices; STREAMFS_LONG=1: 1,000 rounds
+ *   crash [ROUNDS]     STREAMFS_SEED=N repeats a run's random choices; STREAMFS_LONG=1: 1,000
+ * rounds
  */
 #include "streamfs/shard.h"
 #include "streamfs/writer.h"
@@ -180,7 +181,8 @@ static _Noreturn void run_recovery(void)
 
 static void sleep_us(uint64_t us)
 {
-	struct timespec t = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+	struct timespec t = {
+		.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
 	nanosleep(&t, NULL);
 }
 
@@ -248,8 +250,8 @@ static void check_shard(uint32_t number, unsigned next[THREADS])
 	must(sfs_stream_shard(stream, number, &shard), "shard");
 	sfs_shard_info(shard, &info);
 	if (info.size_bytes < seen[number].size || info.quarantined_bytes)
-		fail("shard %u: %" PRIu64 " bytes, was %" PRIu64 "; %" PRIu64 " quarantined", number,
-			info.size_bytes, seen[number].size, info.quarantined_bytes);
+		fail("shard %u: %" PRIu64 " bytes, was %" PRIu64 "; %" PRIu64 " quarantined",
+			number, info.size_bytes, seen[number].size, info.quarantined_bytes);
 	char *text = read_all(shard, info.size_bytes);
 	if (seen[number].size && XXH3_64bits(text, seen[number].size) != seen[number].hash)
 		fail("shard %u: what was read before has changed", number);
@@ -326,7 +328,8 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	const char *tmp = getenv("TMPDIR");
 	snprintf(path, sizeof path, "%.40s/streamfs-crash-XXXXXX", tmp ? tmp : "/tmp");
-	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(
+		NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || !mkdtemp(path))
 		fail("%s", strerror(errno));
 	uint64_t records = 0;

@@ -219,7 +219,8 @@ static inline void check_range(uint64_t from, uint64_t to, const void *want, siz
 	for (uint64_t at = from; at < to;) {
 		size_t ask = to - at < step ? (size_t)(to - at) : step, n = 0;
 		int r = sfs_shard_read(shard, at, got, ask, &n);
-		ck_assert_msg(r == 0 && n == ask, "offset %" PRIu64 ": %d, %zu of %zu", at, r, n, ask);
+		ck_assert_msg(
+			r == 0 && n == ask, "offset %" PRIu64 ": %d, %zu of %zu", at, r, n, ask);
 		ck_assert_msg(!memcmp(got, (const uint8_t *)want + (at - from), n),
 			"text at %" PRIu64 " differs", at);
 		at += n;

@@ -55,8 +55,8 @@ static void store_chunk(const struct chunk_input *input, struct stored *ret)
 }
 
 /* What a reader makes of stored bytes; `text` has room for what the header tells. */
-static int take_chunk(const uint8_t *data, size_t bytes, struct chunk *c, char **ret_text,
-	struct buf *ret_meta)
+static int take_chunk(
+	const uint8_t *data, size_t bytes, struct chunk *c, char **ret_text, struct buf *ret_meta)
 {
 	int r = bytes < sizeof(struct chunk_header) ? -EBADMSG : chunk_parse(data, c);
 	if (r < 0)
@@ -117,9 +117,12 @@ START_TEST(every_size_comes_back)
 			ck_assert_int_eq(buf_reserve(&meta, meta_sizes[k] + 1), 0);
 			memset(meta.data, (int)k, meta_sizes[k]);
 			meta.size = meta_sizes[k];
-			struct chunk_input input = {.text = text, .text_bytes = bytes,
-				.meta = k ? &meta : NULL, .record_count = (uint32_t)(bytes / 3),
-				.flags = flag_sets[k % 4], .compress = kind & 2};
+			struct chunk_input input = {.text = text,
+				.text_bytes = bytes,
+				.meta = k ? &meta : NULL,
+				.record_count = (uint32_t)(bytes / 3),
+				.flags = flag_sets[k % 4],
+				.compress = kind & 2};
 			check_round_trip(&input);
 			free(text);
 			buf_fini(&meta);
@@ -169,8 +172,11 @@ static void make_small(struct stored *s, struct buf *meta, bool compress)
 	char *text = make_text(700, false);
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(buf_varint(meta, 7), 0);
-	struct chunk_input input = {.text = text, .text_bytes = 700, .meta = meta,
-		.record_count = 58, .compress = compress};
+	struct chunk_input input = {.text = text,
+		.text_bytes = 700,
+		.meta = meta,
+		.record_count = 58,
+		.compress = compress};
 	store_chunk(&input, s);
 	free(text);
 }
@@ -321,8 +327,10 @@ START_TEST(the_lz4_tool_reads_a_segment)
 		struct stored s;
 		char *text = make_text(sizes[i], i % 2);
 		ck_assert_int_eq(buf_varint(&meta, i), 0);
-		struct chunk_input input = {.text = text, .text_bytes = sizes[i],
-			.meta = i % 3 ? &meta : NULL, .compress = i % 4 != 0};
+		struct chunk_input input = {.text = text,
+			.text_bytes = sizes[i],
+			.meta = i % 3 ? &meta : NULL,
+			.compress = i % 4 != 0};
 		store_chunk(&input, &s);
 		ck_assert_uint_eq(fwrite(s.data, 1, s.bytes, out), s.bytes);
 		ck_assert_int_eq(buf_append(&want, text, sizes[i]), 0);

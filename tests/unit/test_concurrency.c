@@ -32,8 +32,8 @@ static void *write_records(void *context)
 		i += lines;
 		size_t cut = text.size - round % 3; /* some lines end in the next write */
 		ck_assert_int_eq(sfs_writer_write(writer, text.data, cut, &taken), 0);
-		ck_assert_int_eq(sfs_writer_write(writer, text.data + cut, text.size - cut, &taken),
-			0);
+		ck_assert_int_eq(
+			sfs_writer_write(writer, text.data + cut, text.size - cut, &taken), 0);
 		if (round % 16 == w)
 			ck_assert_int_eq(sfs_writer_sync_wait(writer), 0);
 		buf_fini(&text);

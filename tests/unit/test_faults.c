@@ -21,10 +21,10 @@ enum {
  * any moment there is at most one append that is neither acknowledged nor refused.
  */
 struct model {
-	uint64_t acked_bytes;	/* of orders' text */
-	uint64_t trying_bytes;	/* behind them, of an append that was begun */
+	uint64_t acked_bytes;  /* of orders' text */
+	uint64_t trying_bytes; /* behind them, of an append that was begun */
 	uint64_t synced_bytes;
-	unsigned acked_lines;	/* of "keyed": numbers below LINES_MAX; all of a call or some */
+	unsigned acked_lines; /* of "keyed": numbers below LINES_MAX; all of a call or some */
 	bool acked_line[LINES_MAX], tried_line[LINES_MAX];
 	bool created, renamed, removed, trying_create, trying_rename, trying_remove;
 	bool failed_sync, failed, shard_failed;
@@ -700,7 +700,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("faults");
-	mallopt(M_MMAP_THRESHOLD, 64 << 20); /* thousands of runs: pages that come and go are slow */
+	mallopt(M_MMAP_THRESHOLD,
+		64 << 20); /* thousands of runs: pages that come and go are slow */
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	TCase *every = add_case(suite, "every");
 	tcase_set_timeout(every, 600);

@@ -17,10 +17,15 @@ static void make_segment(uint64_t base)
 	index_init(&made, base, 5);
 	for (unsigned i = 0; i < CHUNKS; i++) {
 		char line[64];
-		struct chunk_input input = {.text = line, .record_count = 1,
-			.text_bytes = make_line(line, sizeof line, i, i), .compress = true};
-		struct chunk_order order = {.owner = OWNER, .text_offset = text_offset,
-			.first_sequence = 5 + i, .arrival_ms = 100 + i, .last_arrival_ms = 100 + i};
+		struct chunk_input input = {.text = line,
+			.record_count = 1,
+			.text_bytes = make_line(line, sizeof line, i, i),
+			.compress = true};
+		struct chunk_order order = {.owner = OWNER,
+			.text_offset = text_offset,
+			.first_sequence = 5 + i,
+			.arrival_ms = 100 + i,
+			.last_arrival_ms = 100 + i};
 		struct chunk chunk;
 		struct iovec iov[2];
 		ck_assert_int_eq(chunk_encode(encoder, &input), 0);
@@ -71,8 +76,11 @@ END_TEST
 START_TEST(gaps_are_items)
 {
 	struct index index;
-	struct chunk chunk = {.text_offset = 50, .text_bytes = 10, .first_sequence = 9,
-		.record_count = 2, .frame_bytes = 20};
+	struct chunk chunk = {.text_offset = 50,
+		.text_bytes = 10,
+		.first_sequence = 9,
+		.record_count = 2,
+		.frame_bytes = 20};
 	index_init(&index, 0, 0);
 	ck_assert_int_eq(index_add_gap(&index, 0, 50, 9), 0);
 	ck_assert_int_eq(index_add(&index, &chunk, 300), 0);

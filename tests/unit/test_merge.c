@@ -16,8 +16,8 @@ static void dump_segment(const char *path, struct buf *out, size_t *ret_chunks)
 		const struct chunk *c = &chunks[i].chunk;
 		struct buf raw = {0};
 		struct meta_view view;
-		ck_assert_int_eq(
-			chunk_decode_meta(c, data + chunks[i].at + sizeof(struct chunk_header), &raw),
+		ck_assert_int_eq(chunk_decode_meta(c,
+					 data + chunks[i].at + sizeof(struct chunk_header), &raw),
 			0);
 		ck_assert_int_eq(meta_view_init(&view, &raw, c->arrival_ms), 0);
 		struct meta_record record = {.arrival_ms = c->arrival_ms};
@@ -152,7 +152,8 @@ START_TEST(a_reader_that_holds_the_old_file_goes_on)
 		uint64_t text_bytes = index_item_end(&old->index, i) - item->text_offset;
 		uint8_t *stored = malloc(item->stored_bytes), *got = malloc(text_bytes);
 		struct chunk c;
-		ck_assert_int_eq(pread(old->fd, stored, item->stored_bytes, (off_t)item->file_offset),
+		ck_assert_int_eq(
+			pread(old->fd, stored, item->stored_bytes, (off_t)item->file_offset),
 			item->stored_bytes);
 		ck_assert_int_eq(segment_check_chunk(item, shard->tag, text_bytes, stored, &c), 0);
 		ck_assert_int_eq(chunk_decode(&c, chunk_frame_of(&c, stored), got), 0);

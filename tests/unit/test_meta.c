@@ -176,8 +176,7 @@ static void make_random(size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct expected *e = &records[i];
 		char key[64];
-		snprintf(key, sizeof key, "%0*u", 1 + (int)(keys % 7),
-			(unsigned)next_random(keys));
+		snprintf(key, sizeof key, "%0*u", 1 + (int)(keys % 7), (unsigned)next_random(keys));
 		set_key(e, next_random(100) < keyed ? key : "");
 		now += steps && !next_random(steps * 10) ? next_random(1ull << 36) : 0;
 		e->arrival_ms = now;
@@ -218,7 +217,8 @@ static void read_wild(const uint8_t *data, size_t bytes)
 		r = meta_view_next(&view, &got);
 		ck_assert(r == 0 || r == -EBADMSG);
 		if (r == 0 && got.key_bytes)
-			ck_assert(got.key >= copy.data && got.key + got.key_bytes <= copy.data + bytes);
+			ck_assert(got.key >= copy.data &&
+				  got.key + got.key_bytes <= copy.data + bytes);
 	}
 	meta_view_fini(&view);
 	free(copy.data);

@@ -804,7 +804,8 @@ int main(void)
 	TCase *killed = add_case(suite, "killed");
 	tcase_add_test(killed, killed_process_loses_nothing);
 	tcase_add_test(killed, sync_after_a_kill_covers_earlier_segments);
-	tcase_add_test(killed, directory_of_a_new_segment_is_synced_before_its_text_counts_as_synced);
+	tcase_add_test(
+		killed, directory_of_a_new_segment_is_synced_before_its_text_counts_as_synced);
 	tcase_add_test(killed, half_made_files_are_taken_away);
 	TCase *never = add_case(suite, "never");
 	tcase_add_test(never, read_error_never_truncates);

@@ -129,7 +129,7 @@ END_TEST
 
 /* Every write of a watermark, compared with what was synced before it. */
 struct lead {
-	struct disk_hook hook; /* first */
+	struct disk_hook hook;		  /* first */
 	_Atomic uint64_t written, synced; /* bytes of the segment's file */
 	atomic_uint marks;
 };

@@ -208,7 +208,8 @@ START_TEST(claim_checks_begin_right_over_the_threshold)
 	if (bytes > threshold) {
 		struct sfs_blob *blob;
 		char *got = malloc(bytes), hex[65];
-		snprintf(hex, sizeof hex, "%.64s", line + strlen("{\"claim_check\":{\"sha256\":\""));
+		snprintf(
+			hex, sizeof hex, "%.64s", line + strlen("{\"claim_check\":{\"sha256\":\""));
 		ck_assert_int_eq(sfs_blob_open(stream, hex, &blob), 0);
 		ck_assert_uint_eq(sfs_blob_size(blob), bytes);
 		for (size_t at = 0, n; at < bytes; at += n)
@@ -367,8 +368,8 @@ START_TEST(put_follows_the_key_rule)
 	for (unsigned i = 0; i < 400; i++) {
 		char key[32], line[64];
 		snprintf(key, sizeof key, "key %u", i % 50);
-		int n = snprintf(line, sizeof line, _i ? "x\tkey %u\tz\n" : "{\"id\":\"key %u\"}\n",
-			i % 50);
+		int n = snprintf(
+			line, sizeof line, _i ? "x\tkey %u\tz\n" : "{\"id\":\"key %u\"}\n", i % 50);
 		buf_append(&text, line, (size_t)n);
 		want[shard_of_key(key, 4)]++;
 	}
@@ -531,8 +532,8 @@ int main(void)
 	tcase_add_test(framing, writers_never_mix);
 	tcase_add_test(framing, pieces_of_any_size_give_the_same_records);
 	TCase *large = add_case(suite, "large");
-	tcase_add_loop_test(large, split_lines_of_every_size_come_back, 0,
-		sizeof around / sizeof *around);
+	tcase_add_loop_test(
+		large, split_lines_of_every_size_come_back, 0, sizeof around / sizeof *around);
 	tcase_add_loop_test(large, claim_checks_begin_right_over_the_threshold, 0, 12);
 	tcase_add_loop_test(large, refused_is_what_is_over_the_limit, 0, 2);
 	tcase_add_loop_test(large, lines_before_a_refused_one_are_appended, 0, 2);

@@ -52,11 +52,12 @@ static inline void testdir_close(struct testdir *t)
 struct fault {
 	struct disk_hook hook; /* first */
 	atomic_uint calls;
-	unsigned fail_at;
-	bool lasting;
-	int error;  /* -errno */
-	size_t cut; /* bytes that a failing write still writes */
-	int only;
+	/* Atomic: a test may change them while threads of the store are at work. */
+	atomic_uint fail_at;
+	atomic_bool lasting;
+	atomic_int error;  /* -errno */
+	atomic_size_t cut; /* bytes that a failing write still writes */
+	atomic_int only;
 	atomic_int hit_op; /* enum disk_op of the first call that failed; -1: none did */
 };
 
@@ -76,8 +77,10 @@ static inline int fault_before(struct disk_hook *hook, const struct disk_call *c
 
 static inline void fault_init(struct fault *f, unsigned fail_at, int error)
 {
-	*f = (struct fault){
-		.hook = {.before = fault_before}, .fail_at = fail_at, .error = error, .only = -1,
+	*f = (struct fault){.hook = {.before = fault_before},
+		.fail_at = fail_at,
+		.error = error,
+		.only = -1,
 		.hit_op = -1};
 }
 
