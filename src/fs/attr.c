@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "clock.h"
 #include "fs.h"
 #include "generated.h"
 
@@ -114,8 +113,6 @@ static int fill_generated(struct fs *fs, const struct node *node, struct stat *a
 	set_size(attr, bytes, bytes);
 	if (node->id.kind == NODE_CONFIG)
 		fill_stream_times(node, attr);
-	else if (node->id.kind == NODE_STATS || node->id.kind == NODE_METRICS)
-		set_times(attr, clock_wall_ms());
 	else
 		set_times(attr, fs->mounted_ms);
 	return 0;

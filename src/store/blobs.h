@@ -18,7 +18,7 @@
 
 struct blobs {
 	const struct disk *disk;
-	int dir;		  /* owned; -1: not made yet */
+	_Atomic int dir;		  /* owned; -1: not made yet */
 	pthread_mutex_t lock;	  /* guards what follows; held over unlinking */
 	unsigned in_flight;	  /* puts whose claim check is not appended yet */
 	uint64_t puts_begun;	  /* tells a sweep that a put came and went meanwhile */

@@ -82,6 +82,7 @@ struct sfs_shard {
 	uint64_t stored_bytes;
 
 	struct watermark watermark;
+	bool watermark_bad; /* a file is there, but none of this shard's */
 	int watermark_fd; /* -1: not open */
 	bool watermark_unsynced;
 	uint64_t synced_offset;
@@ -127,6 +128,7 @@ struct sfs_stream {
 	struct routes routes;
 	struct blobs blobs; /* has its own lock; directory made when first needed */
 	pthread_mutex_t blobs_lock; /* for making it */
+	bool blobs_durable;	    /* blobs_lock; its entry was synced since the store was opened */
 	struct stream_metrics metrics;
 };
 

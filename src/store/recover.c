@@ -100,6 +100,7 @@ static int load_watermark(struct sfs_shard *shard)
 		&store->disk, store->streams_dir, path, shard->tag, &shard->watermark);
 	if (r == -EBADMSG || r == -ELOOP)
 		store_report(store, SFS_ERROR, "%s: no good slot; going by the segments alone", path);
+	shard->watermark_bad = r == -EBADMSG || r == -ELOOP;
 	/* -ENOTDIR: there is no directory either, as list_segments() will find. */
 	return r == -EBADMSG || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
 }
@@ -205,6 +206,24 @@ static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct sca
 		metric_add(&shard->stream->store->metrics.quarantined_chunks, scan->gap_count);
 }
 
+/*
+ * Whether a segment in which no chunk is this shard's is anything but one that was begun and never
+ * finished: another shard's, or of a shard whose watermark is another's too. Such are never cut.
+ */
+static bool is_foreign(struct sfs_shard *shard, int fd, const struct scan *scan)
+{
+	bool durable = shard->watermark.synced_offset > scan->index.end_offset;
+	if (scan->index.count || !scan->file_bytes || durable)
+		return false;
+	struct chunk_header header;
+	struct chunk chunk;
+	size_t got;
+	int r = disk_read(&shard->stream->store->disk, fd, 0, &header, sizeof header, &got);
+	bool other = r == 0 && got == sizeof header && chunk_parse(&header, &chunk) == 0 &&
+		     chunk.owner != shard->tag;
+	return shard->watermark_bad || other;
+}
+
 /* Brings the scan of the last segment to an end that can be appended to, or says it cannot. */
 static int settle_end(
 	struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan, bool *ret_appendable)
@@ -255,6 +274,11 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 		&scan);
 	if (r < 0)
 		return r;
+	if (is_foreign(shard, fd, &scan)) {
+		store_report(store, SFS_ERROR, "%s: not of this shard; nothing is changed", path);
+		index_fini(&scan.index);
+		return -EBADMSG;
+	}
 	bool appendable;
 	r = settle_end(shard, fd, base, &scan, &appendable);
 	if (r < 0 || !scan.index.count) {

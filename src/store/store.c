@@ -100,6 +100,19 @@ static bool is_half_made(const char *name)
 	return false;
 }
 
+/* Whether streams/ holds a stream: then a missing document is damage, not a beginning. */
+static bool has_streams(struct sfs_store *store)
+{
+	_cleanup_(cleanup_dir) DIR *listing = NULL;
+	if (open_listing(&store->disk, store->dir, "streams", &listing) < 0)
+		return false;
+	const struct dirent *entry;
+	while ((entry = readdir(listing)))
+		if (sfs_stream_name_valid(entry->d_name))
+			return true;
+	return false;
+}
+
 /* Whether the directory is a store, can become one, or is something else. */
 static int classify(struct sfs_store *store, bool *ret_new, struct sfs_diag *diag)
 {
@@ -118,6 +131,10 @@ static int classify(struct sfs_store *store, bool *ret_new, struct sfs_diag *dia
 			diag_set(diag, "%s: not a store, and not empty", store->path);
 			return -ENOTEMPTY;
 		}
+	if (has_streams(store)) {
+		diag_set(diag, "%s: streams are there but " STORE_DOCUMENT " is missing", store->path);
+		return -EBADMSG;
+	}
 	if (store->read_only) {
 		diag_set(diag, "%s: not a store", store->path);
 		return -ENOENT;

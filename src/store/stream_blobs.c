@@ -35,13 +35,14 @@ static int make_directories(struct sfs_stream *stream, int dir, const char *path
 	snprintf(parent, sizeof parent, "%s", path);
 	*strrchr(parent, '/') = 0;
 	int r = disk_mkdir(disk, dir, parent);
-	if (r == 0)
-		r = disk_sync_dir(disk, dir);
 	if (r < 0 && r != -EEXIST)
 		return r;
-	r = disk_mkdir(disk, dir, path);
+	r = disk_sync_dir(disk, dir);
 	if (r < 0)
-		return r == -EEXIST ? 0 : r;
+		return r;
+	r = disk_mkdir(disk, dir, path);
+	if (r < 0 && r != -EEXIST)
+		return r;
 	_cleanup_close_ int parent_fd = -1;
 	r = disk_open(disk, dir, parent, O_RDONLY | O_DIRECTORY, &parent_fd);
 	return r < 0 ? r : disk_sync_dir(disk, parent_fd);
@@ -50,21 +51,26 @@ static int make_directories(struct sfs_stream *stream, int dir, const char *path
 int stream_open_blobs(struct sfs_stream *stream, bool make)
 {
 	SCOPED_LOCK(&stream->blobs_lock);
-	if (stream->blobs.dir >= 0)
+	make = make && !stream->blobs_durable;
+	if (stream->blobs.dir >= 0 && !make)
 		return 0;
 	if (stream->removed)
 		return -ENOENT;
-	const struct disk *disk = &stream->store->disk;
 	char path[SHARD_PATH_MAX];
-	int dir;
+	int dir, fd;
 	blobs_path(stream, path, &dir);
-	int r = disk_open(disk, dir, path, O_RDONLY | O_DIRECTORY, &stream->blobs.dir);
-	if (r != -ENOENT)
+	/* What is there may never have been synced: its maker can have been killed in between. */
+	int r = make ? make_directories(stream, dir, path) : 0;
+	if (r < 0)
 		return r;
-	if (!make)
+	stream->blobs_durable |= make;
+	if (stream->blobs.dir >= 0)
 		return 0;
-	r = make_directories(stream, dir, path);
-	return r < 0 ? r : disk_open(disk, dir, path, O_RDONLY | O_DIRECTORY, &stream->blobs.dir);
+	r = disk_open(&stream->store->disk, dir, path, O_RDONLY | O_DIRECTORY, &fd);
+	if (r < 0)
+		return r == -ENOENT && !make ? 0 : r;
+	stream->blobs.dir = fd;
+	return 0;
 }
 
 int stream_remove_blobs(struct sfs_stream *stream)

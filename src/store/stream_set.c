@@ -49,6 +49,12 @@ static void insert(struct sfs_store *store, struct sfs_stream *stream)
 	RB_INSERT(stream_tree, &store->streams, stream);
 }
 
+/* Some open shard takes every key. */
+static bool routes_are_sound(const struct routes *routes)
+{
+	return routes->count && !routes->firsts[0].high && !routes->firsts[0].low;
+}
+
 /* Reads a stream that was not touched yet. The caller holds config_lock. */
 static int load_stream(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
 {
@@ -64,6 +70,10 @@ static int load_stream(struct sfs_store *store, const char *name, struct sfs_str
 		r = -EBADMSG;
 	if (r == 0)
 		r = stream_set_routes(stream);
+	if (r == 0 && !routes_are_sound(&stream->routes)) {
+		diag_set(&diag, "%s/" STREAM_DOCUMENT ": its hash ranges are wrong", name);
+		r = -EBADMSG;
+	}
 	if (r < 0) {
 		if (r == -EBADMSG)
 			store_report(store, SFS_ERROR, "stream %s: %s", name,

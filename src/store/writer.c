@@ -163,21 +163,25 @@ static int check_refused(struct sfs_writer *w, const char *data, size_t bytes)
 
 /* ---- appending ---- */
 
-static void touch(struct sfs_writer *w, struct sfs_shard *shard)
+/* Notes, before it is appended to, that a shard will have to be synced. 0 or -ENOMEM. */
+static int touch(struct sfs_writer *w, struct sfs_shard *shard)
 {
 	size_t byte = shard->number / 8;
 	uint8_t bit = (uint8_t)(1 << shard->number % 8);
 	if (w->touched_bits.size <= byte) {
 		size_t more = byte + 1 - w->touched_bits.size;
-		if (buf_reserve(&w->touched_bits, more) < 0)
-			return;
+		int r = buf_reserve(&w->touched_bits, more);
+		if (r < 0)
+			return r;
 		memset(w->touched_bits.data + w->touched_bits.size, 0, more);
 		w->touched_bits.size += more;
 	}
 	if (w->touched_bits.data[byte] & bit)
-		return;
-	if (buf_append(&w->touched, &shard, sizeof(struct sfs_shard *)) == 0)
+		return 0;
+	int r = buf_append(&w->touched, &shard, sizeof(struct sfs_shard *));
+	if (r == 0)
 		w->touched_bits.data[byte] |= bit;
+	return r;
 }
 
 /* One write on its way. */
@@ -187,6 +191,8 @@ struct run {
 	size_t spread_route; /* of this write's records without a key */
 	struct long_record long_record;
 	struct sfs_shard *long_shard; /* NULL: there is no long record */
+	struct batch *head_batch;     /* with the line that began in earlier writes */
+	bool head_done;		      /* which was appended */
 };
 
 static struct key_text find_key(struct run *run, const char *line, size_t bytes, char *scratch)
@@ -237,6 +243,7 @@ static int add_head(struct run *run, const char *end, size_t end_bytes)
 		key.data = scratch;
 	}
 	struct batch *batch = batch_for(run, key);
+	run->head_batch = batch;
 	if (!batch)
 		r = -ENOMEM;
 	else if (record_is_claimed(&stream->settings, bytes))
@@ -288,11 +295,13 @@ static int append_batches(struct run *run)
 		const struct long_record *record = with_long ? &run->long_record : NULL;
 		if (!batch->records && !with_long)
 			continue;
-		int r = append_run(run->w, batch->shard, record, batch->records ? batch : NULL);
+		int r = touch(run->writer, batch->shard);
+		if (r == 0)
+			r = append_run(run->w, batch->shard, record, batch->records ? batch : NULL);
 		if (r < 0 && result == 0)
 			result = r;
-		if (r == 0)
-			touch(run->writer, batch->shard);
+		if (r == 0 && batch == run->head_batch)
+			run->head_done = true;
 	}
 	return result;
 }
@@ -320,6 +329,10 @@ static int append_lines(struct run *run, const char *data, size_t bytes, size_t 
 		return refuse(w, r, data, bytes);
 	if (r == 0 || refused)
 		r = append_batches(run);
+	if (r < 0 && run->head_done) {
+		payload_reset(&w->pending); /* a record by now, though others failed */
+		return r;
+	}
 	if (r < 0) {
 		int cut = payload_truncate(
 			&w->pending, &w->stream->store->disk, w->stream->blobs.dir, held);
@@ -351,10 +364,11 @@ static int append_plain(struct run *run, const char *data, size_t bytes, size_t 
 					       : run->spread_route;
 	struct sfs_shard *shard =
 		w->target == TARGET_SHARD ? w->shard : w->stream->routes.shards[route];
-	int r = append_text(run->w, shard, key, text, text_bytes);
+	int r = touch(w, shard);
+	if (r == 0)
+		r = append_text(run->w, shard, key, text, text_bytes);
 	if (r < 0)
 		return r;
-	touch(w, shard);
 	*ret_taken = bytes;
 	return 0;
 }
