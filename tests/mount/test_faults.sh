@@ -271,4 +271,37 @@ test_damage_under_a_mounted_store_is_seen()
 		"$M/.streamfs/metrics")" -gt 0 "checksum errors in metrics"
 }
 
+tree_sum() { (cd "$S/streams" && find . -type f | sort | xargs cat | md5sum); }
+
+test_swapped_shards_are_refused_and_not_touched()
+{
+	local before
+	mount_store
+	mkdir "$M/a" "$M/b"
+	echo one >>"$M/a/shard-0000"
+	echo two >>"$M/b/shard-0000"
+	unmount
+	mv "$S/streams/a/shard-0000" "$T/x"
+	mv "$S/streams/b/shard-0000" "$S/streams/a/"
+	mv "$T/x" "$S/streams/b/shard-0000"
+	before=$(tree_sum)
+	mount_store
+	if cat "$M/a/shard-0000" 2>/dev/null; then fail "another's shard was read"; fi
+	if rmdir "$M/a" 2>/dev/null; then fail "a stream with records was removed"; fi
+	unmount
+	eq "$before" "$(tree_sum)" "the segments"
+}
+
+test_a_lost_document_is_no_new_store()
+{
+	mount_store
+	mkdir "$M/a"
+	unmount
+	rm "$S/streamfs.json"
+	local status=0
+	"$STREAMFS_BIN" "$S" "$M" 2>"$T/err" || status=$?
+	eq 32 "$status" "exit status"
+	has "$(cat "$T/err")" "streamfs.json is missing"
+}
+
 run_tests "$@"
