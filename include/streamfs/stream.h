@@ -59,6 +59,21 @@ SFS_API int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t
 SFS_API int sfs_stream_patch_config(
 	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag);
 
+/*
+ * Trims: what is before a position goes, for ever, and cannot be read any more when this returns.
+ * The horizon is durable before any file is removed. `position`, white space around it ignored:
+ *   "all"                       every record that was published before the call
+ *   a decimal number            in every shard, the records of lower sequence numbers
+ *   a time or an age            as a view's WHEN: RFC 3339, or 90s 15m 2h 7d: what arrived before it
+ *   "shard-0000:OFFSET"         in one shard, the text before a byte offset at which a record begins
+ * -EINVAL: none of these, or a sequence number or an offset past the end; `diag` says which.
+ * A position before the horizon changes nothing.
+ */
+SFS_API int sfs_stream_trim(
+	struct sfs_stream *stream, const char *position, size_t bytes, struct sfs_diag *diag);
+/* The horizons, a line "shard-0000:OFFSET" for each shard; the caller's to free(). */
+SFS_API int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_bytes);
+
 /* Figures of the stream and each shard as JSON that ends in a newline; the caller's to free(). */
 SFS_API int sfs_stream_stats(struct sfs_stream *stream, char **ret_json, size_t *ret_bytes);
 
