@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "handle.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "cleanup.h"
 #include "listing.h"
 #include "node.h"
@@ -21,7 +24,9 @@ struct handle *handle_new(
 		return NULL;
 	handle->kind = kind;
 	handle->flags = flags;
-	handle->opener = opener;
+	handle->opener = (struct opener){.thread = opener, .process = opener};
+	if (kind == HANDLE_WRITER || kind == HANDLE_UPLOAD)
+		opener_find_process(&handle->opener);
 	handle->node = node_ref(list->nodes, node);
 	pthread_mutex_init(&handle->lock, NULL);
 	SCOPED_LOCK(&list->lock);
@@ -39,6 +44,7 @@ int handle_free(struct handle_list *list, struct handle *handle)
 	listing_free(handle->listing);
 	sfs_blob_close(handle->blob);
 	free(handle->text);
+	free(handle->lock_owners);
 	node_unref(list->nodes, handle->node);
 	pthread_mutex_destroy(&handle->lock);
 	free(handle);
@@ -53,7 +59,7 @@ struct handle *handle_first(struct handle_list *list)
 
 static bool is_twin(const struct handle *a, const struct handle *b)
 {
-	return a != b && a->kind == HANDLE_WRITER && a->opener == b->opener &&
+	return a != b && a->kind == HANDLE_WRITER && a->opener.process == b->opener.process &&
 	       a->node->id.ino == b->node->id.ino &&
 	       atomic_load(&a->position) == atomic_load(&b->position);
 }
@@ -64,8 +70,33 @@ unsigned handle_twins(struct handle_list *list, const struct handle *handle)
 	const struct handle *other;
 	SCOPED_LOCK(&list->lock);
 	LIST_FOREACH(other, &list->all, all)
-		count += is_twin(other, handle);
+	count += is_twin(other, handle);
 	return count;
+}
+
+int handle_note_lock_owner(struct handle *handle, uint64_t owner)
+{
+	SCOPED_LOCK(&handle->lock);
+	for (size_t i = 0; i < handle->lock_owner_count; i++)
+		if (handle->lock_owners[i] == owner)
+			return 0;
+	uint64_t *owners =
+		reallocarray(handle->lock_owners, handle->lock_owner_count + 1, sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	owners[handle->lock_owner_count++] = owner;
+	handle->lock_owners = owners;
+	return 0;
+}
+
+void handle_forget_lock_owner(struct handle *handle, uint64_t owner)
+{
+	size_t kept = 0;
+	SCOPED_LOCK(&handle->lock);
+	for (size_t i = 0; i < handle->lock_owner_count; i++)
+		if (handle->lock_owners[i] != owner)
+			handle->lock_owners[kept++] = handle->lock_owners[i];
+	handle->lock_owner_count = kept;
 }
 
 void handle_set_busy_locked(struct handle *handle, bool busy)

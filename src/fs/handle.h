@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "opener.h"
+
 struct listing;
 struct node;
 struct node_table;
@@ -34,15 +36,18 @@ struct handle {
 	enum handle_kind kind;
 	struct node *node; /* a reference */
 	int flags;	   /* of open(2) */
-	pid_t opener;	   /* the thread */
-	bool cached;	   /* reads go through the page cache */
+	struct opener opener;
+	bool cached; /* reads go through the page cache */
 
 	pthread_mutex_t lock;
-	struct sfs_writer *writer; /* lock */
-	bool busy;		   /* lock; counted in node->busy */
+	struct sfs_writer *writer;  /* lock */
+	bool busy;		    /* lock; counted in node->busy */
 	_Atomic long long position; /* the kernel's, after the last write */
-	bool flushed;		   /* lock; a descriptor of it was closed */
-	struct listing *listing;   /* lock */
+	bool flushed;		    /* lock; a descriptor of it was closed */
+	bool unflushed;		    /* lock; written since a descriptor of it was closed last */
+	uint64_t *lock_owners;	    /* lock; who locks through it and has not closed it since */
+	size_t lock_owner_count;
+	struct listing *listing; /* lock */
 	char *text;
 	size_t text_bytes;
 	struct sfs_blob *blob;
@@ -65,10 +70,18 @@ int handle_free(struct handle_list *list, struct handle *handle);
 struct handle *handle_first(struct handle_list *list);
 
 /*
- * Other handles of the same thread for writing the same file that stand at the same position: as
+ * Other handles of the same process for writing the same file that stand at the same position: as
  * many descriptors that look like this handle's are theirs.
  */
 unsigned handle_twins(struct handle_list *list, const struct handle *handle);
+
+/*
+ * Who sets POSIX locks through this handle. A process gives its own back with any close of the
+ * file, of which FLUSH tells; a lock of the open file itself (F_OFD_SETLK) goes with the handle,
+ * and only what is kept here tells whose that is. -ENOMEM.
+ */
+int handle_note_lock_owner(struct handle *handle, uint64_t owner);
+void handle_forget_lock_owner(struct handle *handle, uint64_t owner);
 
 /* A writer's handle that has written, or has not since a descriptor of it was closed. */
 void handle_set_busy_locked(struct handle *handle, bool busy);

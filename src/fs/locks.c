@@ -430,7 +430,7 @@ void lock_get(struct lock_table *t, uint64_t ino, uint64_t owner, const struct l
 	ret_conflict->type = F_UNLCK;
 }
 
-void lock_cancel(struct lock_table *t, void *context)
+void lock_cancel(struct lock_table *t, void *context, int result)
 {
 	struct waiter_list done = TAILQ_HEAD_INITIALIZER(done);
 	struct waiter *w;
@@ -440,7 +440,7 @@ void lock_cancel(struct lock_table *t, void *context)
 		break;
 	if (w) {
 		struct lock_file *file = w->file;
-		move_to_done(t, w, -EINTR, &done);
+		move_to_done(t, w, result, &done);
 		drop_file_if_unused(t, file);
 	}
 	pthread_mutex_unlock(&t->mutex);

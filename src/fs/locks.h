@@ -37,7 +37,7 @@ void lock_table_free(struct lock_table *t);
  *   0        done
  *   -EAGAIN  held by another (and !wait)
  *   -EINPROGRESS  with `wait`: `granted` is called exactly once, with 0, -EDEADLK (only POSIX
- *            locks are searched for cycles) or -EINTR (cancelled), possibly before this returns,
+ *            locks are searched for cycles) or what cancelled it, possibly before this returns,
  *            never with table locks held
  *   -EINVAL  not a range or type
  *   -ENOLCK  too many locks, or no memory; nothing has changed (but a flock under conversion)
@@ -50,8 +50,8 @@ int lock_set(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t o
 void lock_get(struct lock_table *t, uint64_t ino, uint64_t owner, const struct lock_range *range,
 	struct lock_range *ret_conflict);
 
-/* Calls granted(context, -EINTR) of the waiter with this context, if it still waits. */
-void lock_cancel(struct lock_table *t, void *context);
+/* Calls granted(context, result) of the waiter with this context, if it still waits. */
+void lock_cancel(struct lock_table *t, void *context, int result);
 
 /* Drops all that `owner` holds on the file. Needs no memory, cannot fail. */
 void lock_release_owner(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t owner);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,14 +94,20 @@ static bool is_same_open(pid_t tid, const char *number, long long position)
 	return position < 0 || found.position == position;
 }
 
-/* Links are never followed: what looks at the file itself would wait for this very daemon. */
-static unsigned count_descriptors(DIR *dir, pid_t tid, const char *tail, long long position)
+/*
+ * More than `most` is as good as one more. Links are never followed: what looks at the file itself
+ * would wait for this very daemon.
+ */
+static bool has_more_descriptors(
+	DIR *dir, pid_t tid, const char *tail, long long position, unsigned most)
 {
-	unsigned count = 0;
+	unsigned count = 0, looked_at = 0;
 	size_t tail_length = strlen(tail);
 	struct dirent *entry;
-	while ((entry = readdir(dir))) {
+	while (count <= most && (entry = readdir(dir))) {
 		char path[PATH_MAX];
+		if (++looked_at > OPENER_DESCRIPTORS_MAX)
+			return true;
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, path, sizeof(path));
 		if (n <= 0)
 			continue;
@@ -109,27 +116,29 @@ static unsigned count_descriptors(DIR *dir, pid_t tid, const char *tail, long lo
 			    ends_in(path, without_mark(path, length), tail, tail_length);
 		count += same && is_same_open(tid, entry->d_name, position);
 	}
-	return count;
+	return count > most;
 }
 
-static bool same_process(pid_t opener, pid_t flusher, const struct process *of_flusher)
+void opener_find_process(struct opener *opener)
 {
-	struct process of_opener;
-	if (opener == flusher || of_flusher->tgid == opener)
-		return true;
-	return process_read(opener, &of_opener) == 0 && of_opener.tgid == of_flusher->tgid;
+	struct process found;
+	/* Most threads are the first of their process, and tgkill(2) tells without reading. */
+	if (opener->thread == 0 || tgkill(opener->thread, opener->thread, 0) == 0 || errno != ESRCH)
+		return;
+	if (process_read(opener->thread, &found) == 0)
+		opener->process = found.tgid;
 }
 
-bool opener_has_closed(
-	pid_t opener, pid_t flusher, const char *tail, long long position, unsigned twins)
+bool opener_has_closed(const struct opener *opener, pid_t flusher, const char *tail,
+	long long position, unsigned twins)
 {
-	if (opener == 0 || flusher == 0)
+	if (opener->thread == 0 || flusher == 0)
 		return false;
 	struct process process;
 	int r = process_read(flusher, &process);
 	if (r == -ENOENT || r == -ESRCH)
-		return opener == flusher;
-	if (r < 0 || !same_process(opener, flusher, &process))
+		return opener->thread == flusher;
+	if (r < 0 || (opener->thread != flusher && opener->process != process.tgid))
 		return false;
 	if (process.exiting)
 		return true;
@@ -138,5 +147,5 @@ bool opener_has_closed(
 	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT || errno == ESRCH;
-	return count_descriptors(dir, flusher, tail, position) <= twins;
+	return !has_more_descriptors(dir, flusher, tail, position, twins);
 }

@@ -57,7 +57,7 @@ void op_getlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, stru
 void op_setlk(
 	fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct flock *lock, int wait);
 void op_flock(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, int operation);
-/* Gives up what still waits for a lock: EINTR. */
+/* Gives up what still waits for a lock, at the end of the mount: ECONNABORTED. */
 void lock_waits_cancel(struct fs *fs);
 
 /* ops_xattr.c */

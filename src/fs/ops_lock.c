@@ -75,7 +75,7 @@ static void on_interrupt(fuse_req_t req, void *context)
 	struct lock_wait *wait = context;
 	if (!lock_wait_interrupt(&fs->lock_waits, wait, req))
 		return;
-	lock_cancel(fs->locks, wait);
+	lock_cancel(fs->locks, wait, -EINTR);
 	lock_wait_put(&fs->lock_waits, wait, 1);
 }
 
@@ -103,11 +103,12 @@ static struct lock_wait *first_waiting(struct lock_waits *waits)
 	return NULL;
 }
 
+/* The kernel would make a restart of EINTR, which a program without a signal gets to see as 512. */
 void lock_waits_cancel(struct fs *fs)
 {
 	struct lock_wait *wait;
 	while ((wait = first_waiting(&fs->lock_waits))) {
-		lock_cancel(fs->locks, wait);
+		lock_cancel(fs->locks, wait, -ECONNABORTED);
 		lock_wait_put(&fs->lock_waits, wait, 1);
 	}
 	while ((wait = LIST_FIRST(&fs->lock_waits.all))) {
@@ -134,7 +135,7 @@ static void lock_parked(fuse_req_t req, uint64_t ino, enum lock_kind kind, uint6
 		return;
 	}
 	if (lock_wait_interrupted(&fs->lock_waits, wait))
-		lock_cancel(fs->locks, wait);
+		lock_cancel(fs->locks, wait, -EINTR);
 	lock_wait_put(&fs->lock_waits, wait, 1);
 }
 
@@ -177,6 +178,10 @@ void op_setlk(
 	struct fs *fs = fs_of(req);
 	struct lock_range range = range_of(lock);
 	uint64_t ino = fs_node(fs, nodeid)->id.ino;
+	if (range.type != F_UNLCK && handle_note_lock_owner(fs_handle(fi), fi->lock_owner) < 0) {
+		fuse_reply_err(req, ENOLCK);
+		return;
+	}
 	if (wait && range.type != F_UNLCK)
 		lock_parked(req, ino, LOCK_POSIX, fi->lock_owner, &range);
 	else

@@ -279,7 +279,7 @@ static bool closed_by_opener(
 {
 	char tail[NODE_TAIL_MAX];
 	return node_tail(handle->node, tail, sizeof(tail)) == 0 &&
-	       opener_has_closed(handle->opener, flusher, tail, position, twins);
+	       opener_has_closed(&handle->opener, flusher, tail, position, twins);
 }
 
 static uint64_t pause_writer(struct handle *handle)
@@ -316,6 +316,12 @@ static int flush_upload(struct handle *handle, pid_t flusher)
 	return upload_closed_by_creator(handle->upload, first);
 }
 
+static void note_flush(struct handle *handle)
+{
+	SCOPED_LOCK(&handle->lock);
+	handle->unflushed = false;
+}
+
 void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
 	(void)nodeid;
@@ -324,6 +330,8 @@ void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 	pid_t flusher = fuse_req_ctx(req)->pid;
 	int r = 0;
 	lock_release_owner(fs->locks, handle->node->id.ino, LOCK_POSIX, fi->lock_owner);
+	handle_forget_lock_owner(handle, fi->lock_owner);
+	note_flush(handle);
 	if (handle->kind == HANDLE_SHARD && handle->cached)
 		followers_remove(&handle->node->followers, flusher);
 	else if (handle->kind == HANDLE_WRITER)
@@ -352,8 +360,11 @@ void op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 	(void)nodeid;
 	struct fs *fs = fs_of(req);
 	struct handle *handle = fs_handle(fi);
+	uint64_t ino = handle->node->id.ino;
 	if (fi->flock_release)
-		lock_release_owner(fs->locks, handle->node->id.ino, LOCK_FLOCK, fi->lock_owner);
+		lock_release_owner(fs->locks, ino, LOCK_FLOCK, fi->lock_owner);
+	for (size_t i = 0; i < handle->lock_owner_count; i++)
+		lock_release_owner(fs->locks, ino, LOCK_POSIX, handle->lock_owners[i]);
 	close_handle(fs, handle, false);
 	fuse_reply_err(req, 0);
 }

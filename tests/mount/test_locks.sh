@@ -184,6 +184,54 @@ test_posix_locks_wait_their_turn()
 	eq "ok 0" "$(tail -n1 "$T/waiter")"
 }
 
+test_locks_of_an_open_file_go_with_it()
+{
+	start
+	holder open +a "$F" , ofdlock wr 0 10 , dup 1 , close , use 1
+	errno EAGAIN open wa "$F" , ofdlock wr 5 1
+	errno EAGAIN open wa "$F" , lock wr 5 1
+	let_go
+	errno ok open wa "$F" , ofdlock wrwait 5 1
+	errno ok open wa "$F" , lock wr 0 0
+	holder open +a "$F" , ofdlock wr 0 10
+	kill -9 "$HOLDER"
+	wait "$HOLDER" 2>/dev/null || true
+	errno ok open r "$F" , ofdlock rdwait 0 0
+}
+
+# The end of an open file comes after close(2) has returned; it must not take others' locks along.
+test_a_close_takes_no_later_lock()
+{
+	local i
+	start
+	for i in $(seq 30); do
+		holder open +a "$F" , lock wr 0 10 , use 1 , open +a "$F" , use 0 , close , use 1 , \
+			lock wr 0 10
+		errno EAGAIN open wa "$F" , lock wr 0 1
+		let_go
+	done
+}
+
+test_who_waits_for_a_lock_is_told_of_the_end()
+{
+	local kind waiters=()
+	start
+	holder open +a "$F" , flock ex , lock wr 0 0
+	"$TOOLS_DIR/sys" open +a "$F" , touch "$T/asking.flock" , flock ex >"$T/waiter.flock" &
+	waiters+=($!)
+	"$TOOLS_DIR/sys" open +a "$F" , touch "$T/asking.lock" , lock wrwait 0 1 >"$T/waiter.lock" &
+	waiters+=($!)
+	eventually test -e "$T/asking.flock" -a -e "$T/asking.lock"
+	sleep 0.3
+	kill "$PID"
+	wait "${waiters[@]}"
+	for kind in flock lock; do eq ECONNABORTED "$(tail -n1 "$T/waiter.$kind")" "$kind"; done
+	touch "$T/go"
+	wait "$HOLDER"
+	ended
+	while is_mounted "$M"; do umount -l "$M"; done
+}
+
 test_a_deadlock_is_told()
 {
 	local one two

@@ -159,6 +159,18 @@ test_the_line_of_a_killed_process_becomes_a_record()
 	printf 'whole\npart\n' | cmp - "$F"
 }
 
+test_the_thread_that_opened_need_not_live()
+{
+	local i round=(use 0 , thread-open wa "$T/mnt/a/shard-0000" , write x , close , use 1 , size)
+	local all=()
+	start
+	for i in $(seq 200); do all+=(, "${round[@]}"); done
+	"$TOOLS_DIR/sys" use 1 , open r "$F" "${all[@]}" >"$T/got"
+	for i in $(seq 200); do echo "ok $((2 * i))"; done >"$T/want"
+	tail -n +3 "$T/got" | awk 'NR % 6 == 0' >"$T/sizes"
+	same "$T/want" "$T/sizes" "sizes right after close(2)"
+}
+
 test_fsync_does_not_end_a_line()
 {
 	start

@@ -6,11 +6,12 @@
  *     sys open wa FILE , write 'x\n' , fsync , close
  *
  * FLAGS are letters: r w + (read and write) a (append) t (truncate) c (create) x (exclusive)
- * s (O_SYNC) d (O_DSYNC). TEXT knows \n \r \t \\ and \xHH. There are ten descriptors, `use N` picks
- * the one that the following operations work on (0 at first).
+ * s (O_SYNC) d (O_DSYNC) p (O_PATH). TEXT knows \n \r \t \\ and \xHH. There are ten descriptors,
+ * `use N` picks the one that the following operations work on (0 at first).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -55,7 +57,7 @@ static int open_flags(const char *letters)
 		char letter;
 		int flag;
 	} known[] = {{'a', O_APPEND}, {'t', O_TRUNC}, {'c', O_CREAT}, {'x', O_EXCL}, {'s', O_SYNC},
-		{'d', O_DSYNC}};
+		{'d', O_DSYNC}, {'p', O_PATH}};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strchr(letters, known[i].letter))
@@ -108,6 +110,48 @@ static long long run_open(struct state *s, char **args)
 	return *current(s) < 0 ? -1 : 0;
 }
 
+struct thread_open {
+	const char *path;
+	int flags;
+	int fd;
+	int error;
+};
+
+static void *open_and_end(void *context)
+{
+	struct thread_open *o = context;
+	o->fd = open(o->path, o->flags, 0644);
+	o->error = errno;
+	return NULL;
+}
+
+/* By a thread that has ended when this returns. */
+static long long run_thread_open(struct state *s, char **args)
+{
+	struct thread_open o = {.path = args[1], .flags = open_flags(args[0])};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, open_and_end, &o) || pthread_join(thread, NULL))
+		return -1;
+	*current(s) = o.fd;
+	errno = o.error;
+	return o.fd < 0 ? -1 : 0;
+}
+
+/* Anew, what is open: FLAGS, of a descriptor that has no name to look up. */
+static long long run_reopen(struct state *s, char **args)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *current(s));
+	int fd = open(path, open_flags(args[0]));
+	if (fd < 0)
+		return -1;
+	close(*current(s));
+	*current(s) = fd;
+	return 0;
+}
+
 static long long run_use(struct state *s, char **args)
 {
 	s->slot = (int)number(args[0]) % SLOTS;
@@ -117,6 +161,13 @@ static long long run_use(struct state *s, char **args)
 static long long run_write(struct state *s, char **args)
 {
 	return write(*current(s), args[0], unescape(args[0]));
+}
+
+/* Durable by itself: RWF_DSYNC. */
+static long long run_dwrite(struct state *s, char **args)
+{
+	struct iovec text = {.iov_base = args[0], .iov_len = unescape(args[0])};
+	return pwritev2(*current(s), &text, 1, -1, RWF_DSYNC);
 }
 
 /* One write(2) of COUNT times a byte and, with LAST, that byte instead at the end. */
@@ -357,6 +408,16 @@ static long long run_lock(struct state *s, char **args)
 	return fcntl(*current(s), strstr(args[0], "wait") ? F_SETLKW : F_SETLK, &lock);
 }
 
+/* The same, of the open file instead of the process. */
+static long long run_ofdlock(struct state *s, char **args)
+{
+	struct flock lock = {.l_type = (short)lock_type(args[0]),
+		.l_whence = SEEK_SET,
+		.l_start = number(args[1]),
+		.l_len = number(args[2])};
+	return fcntl(*current(s), strstr(args[0], "wait") ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+}
+
 /* Who is in the way: -2 with "ok free", "ok rd PID" or "ok wr PID". */
 static long long run_getlock(struct state *s, char **args)
 {
@@ -396,8 +457,11 @@ static long long run_touch(struct state *s, char **args)
 
 static const struct operation operations[] = {
 	{"open", 2, run_open},
+	{"thread-open", 2, run_thread_open},
+	{"reopen", 1, run_reopen},
 	{"use", 1, run_use},
 	{"write", 1, run_write},
+	{"dwrite", 1, run_dwrite},
 	{"fill", 3, run_fill},
 	{"pwrite", 2, run_pwrite},
 	{"read", 1, run_read},
@@ -427,6 +491,7 @@ static const struct operation operations[] = {
 	{"getxattr", 2, run_getxattr},
 	{"flock", 1, run_flock},
 	{"lock", 3, run_lock},
+	{"ofdlock", 3, run_ofdlock},
 	{"getlock", 3, run_getlock},
 	{"await", 1, run_await},
 	{"touch", 1, run_touch},

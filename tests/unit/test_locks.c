@@ -257,13 +257,13 @@ START_TEST(a_cancelled_waiter_is_told_once_and_gets_nothing)
 	ck_assert_int_eq(set(t, FILE_A, 1, F_WRLCK, 0, 9), 0);
 	ck_assert_int_eq(set_wait(t, FILE_A, 2, F_WRLCK, 0, 9, &w), -EINPROGRESS);
 	ck_assert_int_eq(set_wait(t, FILE_A, 3, F_WRLCK, 0, 9, &other), -EINPROGRESS);
-	lock_cancel(t, &w);
-	lock_cancel(t, &w);
+	lock_cancel(t, &w, -EINTR);
+	lock_cancel(t, &w, -EINTR);
 	ck_assert_int_eq(w.result, -EINTR);
 	lock_release_owner(t, FILE_A, LOCK_POSIX, 1);
 	ck_assert_int_eq(w.calls, 1);
 	ck_assert_int_eq(other.result, 0);
-	lock_cancel(t, &other); /* too late: it has the lock */
+	lock_cancel(t, &other, -EINTR); /* too late: it has the lock */
 	ck_assert_int_eq(other.calls, 1);
 	ck_assert_int_eq(at(t, 1, 0).type, F_WRLCK);
 	lock_table_free(t);
