@@ -105,14 +105,25 @@ static void write_durably(
 	sync_reply(wait);
 }
 
+/* Nothing is to last yet, but the record that it will be. */
+static int write_upload(
+	struct handle *handle, const char *data, size_t bytes, off_t offset, bool durable)
+{
+	pthread_mutex_lock(&handle->lock);
+	handle->unflushed = true;
+	pthread_mutex_unlock(&handle->lock);
+	int r = upload_write(handle->upload, (uint64_t)offset, data, bytes);
+	return r == 0 && durable ? upload_sync(handle->upload) : r;
+}
+
 static int write_handle(struct fs *fs, struct handle *handle, const char *data, size_t bytes,
-	off_t offset, size_t *ret_taken)
+	off_t offset, bool durable, size_t *ret_taken)
 {
 	int r = -EBADF;
 	if (handle->kind == HANDLE_WRITER)
 		return write_lines(handle, data, bytes, offset, ret_taken);
 	if (handle->kind == HANDLE_UPLOAD)
-		r = upload_write(handle->upload, (uint64_t)offset, data, bytes);
+		r = write_upload(handle, data, bytes, offset, durable);
 	else if (handle->kind == HANDLE_TEXT)
 		r = generated_patch(fs, handle->node, data, bytes);
 	if (r == 0)
@@ -125,12 +136,14 @@ void op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t bytes,
 {
 	(void)nodeid;
 	struct handle *handle = fs_handle(fi);
+	/* The latter has what pwritev2(2) and a mount with `sync` add. */
+	bool durable = (handle->flags | fi->flags) & O_DSYNC;
 	size_t taken;
-	if (handle->kind == HANDLE_WRITER && (handle->flags & O_DSYNC)) {
+	if (handle->kind == HANDLE_WRITER && durable) {
 		write_durably(req, handle, data, bytes, offset);
 		return;
 	}
-	int r = write_handle(fs_of(req), handle, data, bytes, offset, &taken);
+	int r = write_handle(fs_of(req), handle, data, bytes, offset, durable, &taken);
 	if (r < 0)
 		fuse_reply_err(req, fs_errno(r));
 	else

@@ -45,6 +45,41 @@ test_a_write_that_returned_survives_without_close()
 	same "$T/want" "$F"
 }
 
+syncs() { awk '$1 == "streamfs_syncs_total" { print $2 }' "$M/.streamfs/metrics"; }
+
+# synced FILE OPERATION…: what is written so is synced when it returns, though nothing else syncs
+synced()
+{
+	local before
+	before=$(syncs)
+	errno ok "$@"
+	eq $((before + 1)) "$(syncs)" "syncs after $*"
+}
+
+test_a_write_that_asks_for_it_is_durable()
+{
+	start
+	echo '{"flush_interval_ms": 3600000}' >"$M/a/config"
+	echo one >>"$F"
+	eq 0 "$(syncs)" "syncs of a plain write"
+	synced open was "$F" , write 'two\n'
+	synced open wad "$F" , write 'three\n'
+	synced open wa "$F" , dwrite 'four\n'
+	synced open w "$M/a/put" , dwrite 'five\n'
+	eq 5 "$(wc -l <"$F")"
+}
+
+test_a_mount_with_sync_writes_durably()
+{
+	mkdir "$T/store"
+	mount_store -o sync
+	new_stream a '{"flush_interval_ms": 3600000}'
+	F=$M/a/shard-0000
+	synced open wa "$F" , write 'one\n'
+	synced open w "$M/a/put" , write 'two\n'
+	eq 2 "$(wc -l <"$F")"
+}
+
 test_names_and_settings_survive_a_kill()
 {
 	start
