@@ -179,7 +179,6 @@ double attr_timeout(const struct node *node)
 	case NODE_ROOT:
 	case NODE_STREAM:
 		return 1.0;
-	case NODE_SHARD_WRITER:
 	case NODE_PUT:
 		return 0.001;
 	default:

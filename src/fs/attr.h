@@ -19,9 +19,9 @@ double attr_entry_timeout(const struct node *node);
 
 /*
  * Seconds for which attributes hold. Those of directories change by requests of this kernel only,
- * which tell it, but for the time of a change. Writers' nodes are looked up at each opening, which
- * tells them; they hold for no longer than it takes to open the file then. All else can change at
- * any time by ways that the kernel does not see.
+ * which tell it, but for the time of a change. put, whose size is 0, is looked up at each opening,
+ * which tells them; they hold for no longer than it takes to open the file then. All else can
+ * change at any time by ways that the kernel does not see, a shard's size above all.
  */
 double attr_timeout(const struct node *node);
 

@@ -27,6 +27,18 @@ test_size_is_exact()
 	eq $want "$(size_of "$F")" "after a remount"
 }
 
+# Of two descriptors for writing, each is another inode to the kernel.
+test_a_writers_descriptor_tells_the_size()
+{
+	local i round=(use 0 , size , use 1 , write 'x\n' , use 0 , size) all=()
+	start
+	for i in $(seq 50); do all+=(, "${round[@]}"); done
+	"$TOOLS_DIR/sys" open +a "$F" , use 1 , thread-open wa "$F" "${all[@]}" >"$T/got"
+	for i in $(seq 0 49); do printf 'ok %d\nok %d\n' $((2 * i)) $((2 * i + 2)); done >"$T/want"
+	tail -n +4 "$T/got" | awk 'NR % 6 == 2 || NR % 6 == 0' >"$T/sizes"
+	same "$T/want" "$T/sizes" "sizes"
+}
+
 test_blocks_are_what_the_disk_holds()
 {
 	start
