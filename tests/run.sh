@@ -104,7 +104,7 @@ failure()
 
 PACKAGES="meson ninja-build gcc libc6-dev pkg-config libfuse3-dev fuse3 liblz4-dev lz4 libjansson-dev
 	libbsd-dev libmd-dev libxxhash-dev check libsubunit-dev rsync less jq tmux attr python3
-	procps util-linux"
+	procps util-linux strace"
 
 installed()
 {

@@ -10,7 +10,8 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 /*
  * To be called first: nothing from the environment is believed, files are private whatever the
- * caller's umask, and as many files may be open as the administrator lets.
+ * caller's umask, as many files may be open as the administrator lets, and no program that root's
+ * process starts gets more rights than it has.
  */
 void process_prepare(void);
 

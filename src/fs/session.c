@@ -132,16 +132,27 @@ static void answer_parked(struct fs *fs)
 		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);
 }
 
+/* A file whose end came: a descriptor of it was closed, and nothing was written since. */
+static bool is_complete(const struct handle *handle)
+{
+	return !handle->upload || (handle->flushed && !handle->unflushed);
+}
+
 /*
  * What is still open. An unmount waits for the last close(2), but not for the word of it, so what
- * is dropped is complete then; a signal can come at any moment of an upload.
+ * is dropped is complete then; a signal, or a connection that is broken off, can come at any moment
+ * of an upload.
  */
 static void close_all(struct fs *fs, bool complete)
 {
 	struct handle *handle;
-	while ((handle = handle_first(&fs->handles)))
-		close_handle(fs, handle, !complete);
-	unsigned left = drop_discard_all(&fs->drop);
+	unsigned left = 0;
+	while ((handle = handle_first(&fs->handles))) {
+		bool discard = !complete || !is_complete(handle);
+		left += discard && handle->upload && upload_wants_commit(handle->upload);
+		close_handle(fs, handle, discard);
+	}
+	left += drop_discard_all(&fs->drop);
 	if (left)
 		log_warning(
 			"%u files in drop directories were not complete and are discarded", left);
@@ -149,24 +160,26 @@ static void close_all(struct fs *fs, bool complete)
 
 static int serve(struct fs *fs)
 {
-	if (fuse_set_signal_handlers(fs->session) != 0)
-		return -EIO;
 	int r = notifier_start(fs->session, &fs->notifier);
 	if (r == 0) {
 		r = loop(fs->session);
 		answer_parked(fs);
 	}
-	fuse_remove_signal_handlers(fs->session);
 	fuse_session_unmount(fs->session);
 	close_all(fs, r == 0);
 	return r < 0 ? r : 0; /* positive: the signal that ended it */
 }
 
+/* From before the mount to after it, no signal may leave a mount without a daemon. */
 static int mount_and_serve(struct fs *fs)
 {
-	if (fuse_session_mount(fs->session, fs->options->mountpoint) != 0)
-		return -FS_EMOUNT;
-	return serve(fs);
+	if (fuse_set_signal_handlers(fs->session) != 0)
+		return -EIO;
+	int r = -FS_EMOUNT;
+	if (fuse_session_mount(fs->session, fs->options->mountpoint) == 0)
+		r = serve(fs);
+	fuse_remove_signal_handlers(fs->session);
+	return r;
 }
 
 int fs_serve(struct sfs_store *store, const struct fs_options *options)

@@ -196,6 +196,26 @@ test_an_upload_that_is_removed_is_no_record()
 	holds "$T/lines" fine
 }
 
+test_a_broken_connection_completes_no_file()
+{
+	local writer
+	start
+	"$TOOLS_DIR/sys" open wc "$M/a/drop/part" , write 'a part' , touch "$T/written" , \
+		await "$T/go" >"$T/got" &
+	writer=$!
+	"$TOOLS_DIR/sys" open wc "$M/a/drop/moved" , dup 1 , close , use 1 , write 'a part' , \
+		touch "$T/moved" , await "$T/go" >"$T/got.moved" &
+	eventually test -e "$T/written" -a -e "$T/moved"
+	cp "$T/bytes" "$M/a/drop/whole"
+	umount -f "$M" || true
+	ended
+	touch "$T/go"
+	wait "$writer" || true
+	while is_mounted "$M"; do umount -l "$M"; done
+	mount_store
+	holds "$T/bytes" whole
+}
+
 test_eight_processes_drop_at_once()
 {
 	local i pids=()

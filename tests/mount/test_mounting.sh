@@ -209,6 +209,28 @@ test_signals_unmount_and_flush()
 	done
 }
 
+# The signal comes when the mount is made, and the program does not know it yet.
+test_a_signal_during_the_start_leaves_no_mount()
+{
+	mkdir -p "$M"
+	strace -f -qq -o "$T/trace" -e trace=mount -e inject=mount:delay_exit=1000000 \
+		"$STREAMFS_BIN" "$S" "$M" -f >"$LOG" 2>&1 &
+	local tracer=$!
+	eventually is_mounted "$M"
+	kill "$(pgrep -P "$tracer")"
+	wait "$tracer" || true
+	not_mounted "$M"
+	mount_store
+}
+
+# Root's daemon can gain nothing by what it starts. (fusermount3 must, for anybody else.)
+test_no_new_privileges()
+{
+	mount_store
+	mkdir "$M/a"
+	eq "NoNewPrivs: 1" "$(grep -h NoNewPrivs "/proc/$PID/task/"*/status | tr '\t' ' ' | sort -u)"
+}
+
 test_an_unfinished_line_survives_an_unmount()
 {
 	mount_store
