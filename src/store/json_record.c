@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every appended byte is scanned, so scanning counts escapes sixteen bytes at a time and looks at
+ * single bytes only where some are not ASCII.
+ */
+#include "json_record.h"
+
+#include "when.h"
+
+#include <string.h>
+
+typedef uint8_t lanes __attribute__((vector_size(16)));
+enum {
+	LANES = sizeof(lanes),
+	BLOCK_LANES = 64, /* a count in a lane stays below 256 */
+	BLOCK_BYTES = BLOCK_LANES * LANES,
+};
+
+static const char claim_start[] = "{\"claim_check\":{", claim_end[] = "}}";
+
+/* What the bytes of a block are; each count is one a byte. */
+struct census {
+	lanes quotes;	/* and backslashes */
+	lanes controls; /* below U+0020 */
+	lanes shorts;	/* ... of these \b \t \n \f \r */
+	lanes all;	/* all bytes or-ed */
+};
+
+static void census_add(struct census *c, lanes v)
+{
+	/* A comparison gives all ones, which is -1, in each lane where it is true. */
+	c->quotes -= (lanes)(v == '"') | (lanes)(v == '\\');
+	c->controls -= (lanes)(v < ' ');
+	c->shorts -= ((lanes)(v - 8 < 6) & ~(lanes)(v == 11));
+	c->all |= v;
+}
+
+static unsigned lanes_sum(lanes v)
+{
+	unsigned sum = 0;
+	for (int i = 0; i < LANES; i++)
+		sum += v[i];
+	return sum;
+}
+
+/* UTF-8, a byte at a time: RFC 3629, section 4. */
+static bool utf8_start(struct json_scan *s, uint8_t c)
+{
+	s->low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+	s->high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+	if (c < 0xc2 || c > 0xf4)
+		return c < 0x80;
+	s->open = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+	return true;
+}
+
+static bool utf8_next(struct json_scan *s, uint8_t c)
+{
+	if (c < s->low || c > s->high)
+		return false;
+	s->low = 0x80;
+	s->high = 0xbf;
+	s->open--;
+	return true;
+}
+
+static bool utf8_run(struct json_scan *s, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(s->open ? utf8_next(s, p[i]) : utf8_start(s, p[i])))
+			return false;
+	return true;
+}
+
+/* At most BLOCK_BYTES. */
+static void scan_block(struct json_scan *scan, const uint8_t *p, size_t n)
+{
+	struct census c = {0};
+	size_t i = 0;
+	for (; n - i >= LANES; i += LANES) {
+		lanes v;
+		memcpy(&v, p + i, sizeof v);
+		census_add(&c, v);
+	}
+	if (i < n) {
+		lanes v;
+		memset(&v, 'x', sizeof v);
+		memcpy(&v, p + i, n - i);
+		census_add(&c, v);
+	}
+	scan->escape_bytes += lanes_sum(c.quotes);
+	uint64_t word[2];
+	memcpy(word, &c.controls, sizeof word);
+	if (word[0] | word[1])
+		scan->escape_bytes += 5 * lanes_sum(c.controls) - 4 * lanes_sum(c.shorts);
+	memcpy(word, &c.all, sizeof word);
+	if (scan->open || ((word[0] | word[1]) & UINT64_C(0x8080808080808080)))
+		scan->broken = !utf8_run(scan, p, n);
+}
+
+void json_scan(struct json_scan *scan, const void *data, size_t bytes)
+{
+	const uint8_t *p = data;
+	scan->bytes += bytes;
+	while (bytes && !scan->broken) {
+		size_t n = bytes < BLOCK_BYTES ? bytes : BLOCK_BYTES;
+		scan_block(scan, p, n);
+		p += n;
+		bytes -= n;
+	}
+}
+
+unsigned json_digits(uint64_t number)
+{
+	unsigned digits = 1;
+	for (; number >= 10; number /= 10)
+		digits++;
+	return digits;
+}
+
+/* Bytes of a line that has neither key nor payload member, with what closes it. */
+static uint64_t frame_bytes(const struct json_record *r)
+{
+	static const char frame[] =
+		"{\"shard\":\"shard-\",\"sequence\":,\"offset\":,\"time\":\"\",}\n";
+	unsigned shard = json_digits(r->shard);
+	uint64_t n = sizeof frame - 1 + WHEN_TEXT_BYTES + (shard < 4 ? 4 : shard);
+	return n + json_digits(r->sequence) + json_digits(r->offset);
+}
+
+static uint64_t key_member_bytes(const struct json_record *r)
+{
+	if (!r->key_bytes)
+		return 0;
+	struct json_scan key = {0};
+	json_scan(&key, r->key, r->key_bytes);
+	return sizeof "\"key\":\"\"," - 1 + key.bytes + key.escape_bytes;
+}
+
+static uint64_t payload_member_bytes(const struct json_scan *scan)
+{
+	if (json_scan_is_utf8(scan))
+		return sizeof "\"data\":\"\"" - 1 + scan->bytes + scan->escape_bytes;
+	return sizeof "\"data_base64\":\"\"" - 1 + (scan->bytes + 2) / 3 * 4;
+}
+
+uint64_t json_record_scanned_bytes(const struct json_record *record, const struct json_scan *scan)
+{
+	return frame_bytes(record) + key_member_bytes(record) + payload_member_bytes(scan);
+}
+
+/* Whether the line has the shape that the store gives to a claim check. */
+static bool is_claim(const char *line, size_t bytes)
+{
+	const size_t start = sizeof claim_start - 1, end = sizeof claim_end - 1;
+	return bytes >= start + end && memcmp(line, claim_start, start) == 0 &&
+	       memcmp(line + bytes - end, claim_end, end) == 0;
+}
+
+uint64_t json_record_bytes(
+	const struct json_record *record, const void *payload, size_t bytes, bool claimed)
+{
+	if (claimed && is_claim(payload, bytes)) /* all of the line but its outer braces */
+		return frame_bytes(record) + key_member_bytes(record) + bytes - 2;
+	struct json_scan scan = {0};
+	json_scan(&scan, payload, bytes);
+	return json_record_scanned_bytes(record, &scan);
+}
+
+static bool is_plain(uint8_t c)
+{
+	return c >= ' ' && c != '"' && c != '\\';
+}
+
+static int append_escape(struct buf *out, uint8_t c)
+{
+	static const char shorts[] = {['\b'] = 'b',
+		['\t'] = 't',
+		['\n'] = 'n',
+		['\f'] = 'f',
+		['\r'] = 'r',
+		['"'] = '"',
+		['\\'] = '\\'};
+	if (shorts[c])
+		return buf_append(out, (char[]){'\\', shorts[c]}, 2);
+	const char *hex = "0123456789abcdef";
+	return buf_append(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+}
+
+static int append_escaped(struct buf *out, const uint8_t *p, size_t n)
+{
+	int r = buf_reserve(out, n);
+	for (size_t i = 0; r == 0 && i < n;) {
+		size_t plain = i;
+		while (plain < n && is_plain(p[plain]))
+			plain++;
+		if (plain > i)
+			r = buf_append(out, p + i, plain - i);
+		if (r == 0 && plain < n)
+			r = append_escape(out, p[plain++]);
+		i = plain;
+	}
+	return r;
+}
+
+/* One group of 1 to 3 bytes. */
+static void encode_group(char text[4], const uint8_t *p, size_t n)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned bits =
+		(unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
+	text[0] = digits[bits >> 18];
+	text[1] = digits[bits >> 12 & 63];
+	text[2] = n > 1 ? digits[bits >> 6 & 63] : '=';
+	text[3] = n > 2 ? digits[bits & 63] : '=';
+}
+
+static void append_group(struct buf *out, const uint8_t *p, size_t n)
+{
+	encode_group((char *)out->data + out->size, p, n);
+	out->size += 4;
+}
+
+static int append_base64(struct json_payload *w, struct buf *out, const uint8_t *p, size_t n)
+{
+	int r = buf_reserve(out, (n + 2) / 3 * 4 + 4);
+	if (r < 0)
+		return r;
+	while (n && w->held_bytes) {
+		w->held[w->held_bytes++] = *p++;
+		n--;
+		if (w->held_bytes == 3) {
+			append_group(out, w->held, 3);
+			w->held_bytes = 0;
+		}
+	}
+	for (; n >= 3; p += 3, n -= 3)
+		append_group(out, p, 3);
+	for (; n; n--)
+		w->held[w->held_bytes++] = *p++;
+	return 0;
+}
+
+/* All before the payload member. */
+static int append_start(struct buf *out, const struct json_record *record)
+{
+	char time[WHEN_TEXT_BYTES + 1];
+	when_format(record->arrival_ms, time);
+	int r = buf_printf(out,
+		"{\"shard\":\"shard-%04u\",\"sequence\":%llu,\"offset\":%llu,\"time\":\"%s\",",
+		record->shard, (unsigned long long)record->sequence,
+		(unsigned long long)record->offset, time);
+	if (r < 0 || !record->key_bytes)
+		return r;
+	r = buf_append(out, "\"key\":\"", 7);
+	if (r == 0)
+		r = append_escaped(out, (const uint8_t *)record->key, record->key_bytes);
+	return r < 0 ? r : buf_append(out, "\",", 2);
+}
+
+int json_payload_head(struct json_payload *payload, struct buf *out,
+	const struct json_record *record, const struct json_scan *scan)
+{
+	*payload = (struct json_payload){.base64 = !json_scan_is_utf8(scan)};
+	int r = append_start(out, record);
+	if (r < 0)
+		return r;
+	const char *name = payload->base64 ? "\"data_base64\":\"" : "\"data\":\"";
+	return buf_append(out, name, strlen(name));
+}
+
+int json_payload_piece(
+	struct json_payload *payload, struct buf *out, const void *data, size_t bytes)
+{
+	return payload->base64 ? append_base64(payload, out, data, bytes)
+			       : append_escaped(out, data, bytes);
+}
+
+int json_payload_tail(struct json_payload *payload, struct buf *out)
+{
+	int r = buf_reserve(out, 4);
+	if (r < 0)
+		return r;
+	if (payload->held_bytes)
+		append_group(out, payload->held, payload->held_bytes);
+	payload->held_bytes = 0;
+	return buf_append(out, "\"}\n", 3);
+}
+
+static int append_claim(
+	struct buf *out, const struct json_record *record, const char *line, size_t bytes)
+{
+	int r = append_start(out, record);
+	if (r == 0)
+		r = buf_append(out, line + 1, bytes - 2);
+	return r < 0 ? r : buf_append(out, "}\n", 2);
+}
+
+int json_record_append(struct buf *out, const struct json_record *record, const void *payload,
+	size_t bytes, bool claimed)
+{
+	if (claimed && is_claim(payload, bytes))
+		return append_claim(out, record, payload, bytes);
+	struct json_scan scan = {0};
+	struct json_payload w;
+	json_scan(&scan, payload, bytes);
+	int r = json_payload_head(&w, out, record, &scan);
+	if (r == 0)
+		r = json_payload_piece(&w, out, payload, bytes);
+	return r < 0 ? r : json_payload_tail(&w, out);
+}
