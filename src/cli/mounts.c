@@ -30,16 +30,17 @@ bool mounts_streamfs_at(const char *path)
 	return found;
 }
 
-bool mounts_store(const char *path)
+char *mounts_of_store(const char *path)
 {
 	struct mntent entry;
 	char line[LINE_MAX_BYTES];
-	bool found = false;
+	char *mountpoint = NULL;
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	if (!mounts)
-		return false;
-	while (!found && getmntent_r(mounts, &entry, line, sizeof line))
-		found = is_streamfs(&entry) && strcmp(entry.mnt_fsname, path) == 0;
+		return NULL;
+	while (!mountpoint && getmntent_r(mounts, &entry, line, sizeof line))
+		if (is_streamfs(&entry) && strcmp(entry.mnt_fsname, path) == 0)
+			mountpoint = strdup(entry.mnt_dir);
 	endmntent(mounts);
-	return found;
+	return mountpoint;
 }

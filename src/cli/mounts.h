@@ -7,7 +7,7 @@
 
 /* Whether the mount that is seen at an absolute path is a streamfs. */
 bool mounts_streamfs_at(const char *path);
-/* Whether the store at an absolute path is mounted anywhere. */
-bool mounts_store(const char *path);
+/* Where the store at an absolute path is mounted, for the caller to free; else NULL. */
+char *mounts_of_store(const char *path);
 
 #endif

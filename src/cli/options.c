@@ -181,10 +181,16 @@ static int take_paths(struct cli_options *options, int count, char **paths)
 	return options->store && options->mountpoint ? 0 : -ENOMEM;
 }
 
-static int bad_flag(void)
+/* c: what getopt answered; argv: where it stopped. A long flag has no letter: it is shown as given.
+ */
+static int bad_flag(int c, char **argv)
 {
-	fprintf(stderr, "streamfs: flag -%c is unknown or lacks its value; try streamfs -h\n",
-		optopt ? optopt : '-');
+	const char *what = c == ':' ? "lacks its value" : "is unknown";
+	if (optopt)
+		fprintf(stderr, "streamfs: flag -%c %s; try streamfs -h\n", optopt, what);
+	else
+		fprintf(stderr, "streamfs: flag %s is unknown; try streamfs -h\n",
+			argv[optind - 1]);
 	return -EINVAL;
 }
 
@@ -208,7 +214,7 @@ static int parse_own(struct cli_options *options, int argc, char **argv)
 		else if (c == 'V')
 			options->version = true;
 		else
-			r = bad_flag();
+			r = bad_flag(c, argv);
 	}
 	return r < 0 ? r : take_paths(options, argc - optind, argv + optind);
 }
@@ -234,7 +240,7 @@ static int parse_helper(struct cli_options *options, int argc, char **argv)
 		else if (c == 'V')
 			options->version = true;
 		else if (c == '?' || c == ':')
-			r = bad_flag();
+			r = bad_flag(c, argv);
 	}
 	return r < 0 ? r : take_paths(options, argc - optind, argv + optind);
 }

@@ -216,7 +216,11 @@ static int open_store(const char *path, const struct sfs_store_options *options,
 	uint64_t deadline_ns = clock_monotonic_ns() + CLOSING_MS * 1000000ull;
 	int r;
 	while ((r = sfs_store_open(path, options, diag, ret_store)) == -EBUSY) {
-		if (mounts_store(path) || clock_monotonic_ns() > deadline_ns)
+		_cleanup_free_ char *mountpoint = mounts_of_store(path);
+		if (mountpoint)
+			snprintf(diag->text, sizeof diag->text, "%s: mounted already, at %s", path,
+				mountpoint);
+		if (mountpoint || clock_monotonic_ns() > deadline_ns)
 			break;
 		usleep(20000);
 	}

@@ -40,7 +40,10 @@ static const char readme[] =
 	"What a write(2) or close(2) that returned has stored survives the death of the daemon; "
 	"after\n"
 	"fsync(2) it survives the loss of power. Shards only grow: to open one for writing takes\n"
-	"O_APPEND, and what would cut, replace or remove one is refused with EPERM.\n";
+	"O_APPEND, and what would cut, replace or remove one is refused with EPERM.\n"
+	"\n"
+	"Why a setting is refused (EINVAL), and what else goes wrong, is in the log: that of the\n"
+	"system, as journalctl -t streamfs shows it, or with streamfs -f standard error.\n";
 
 enum { STORE_FORMAT = 1 };
 

@@ -157,15 +157,19 @@ void op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 		reply_attr(req, node, &attr, fi != NULL);
 }
 
-/* `>` is as good as `>>` where a write says all there is to say. */
+/*
+ * `>` is as good as `>>` where a write says all there is to say. After a write, programs that edit
+ * a file in place cut it there, too.
+ */
 static int set_size(struct node *node, off_t size)
 {
 	switch (node->id.kind) {
 	case NODE_UPLOAD:
 		return upload_truncate(node->id.upload, (uint64_t)size);
-	case NODE_PUT:
 	case NODE_CONFIG:
 	case NODE_DEFAULTS:
+		return 0;
+	case NODE_PUT:
 		return size == 0 ? 0 : -EPERM;
 	default:
 		return -EPERM;

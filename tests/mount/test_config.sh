@@ -264,6 +264,25 @@ test_readme_and_version()
 	done
 }
 
+test_editing_it_in_place()
+{
+	start
+	python3 - "$C" <<-'PY'
+	import json, sys
+	with open(sys.argv[1], "r+") as f:
+	    settings = json.load(f)
+	    settings["retention_hours"] = 6
+	    f.seek(0)
+	    json.dump(settings, f)
+	    f.truncate()
+	PY
+	eq 6 "$(jq .retention_hours "$C")" "by Python"
+	vim -es -u NONE -N -c "%s/\"retention_hours\": 6/\"retention_hours\": 7/" -c wq "$C" </dev/null
+	eq 7 "$(jq .retention_hours "$C")" "by vim"
+	must_fail vim -es -u NONE -N -c "%s/\"retention_hours\": 7/\"retention_hours\": x/" -c wq "$C" </dev/null
+	eq 7 "$(jq .retention_hours "$C")" "after nonsense by vim"
+}
+
 test_two_writers_of_config()
 {
 	local i pids=()

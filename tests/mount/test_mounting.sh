@@ -32,7 +32,10 @@ test_wrong_usage_is_1()
 	refused 1 . "$S"
 	refused 1 .
 	refused 1 . "$S" "$M" more
-	refused 1 'Z' "$S" "$M" -Z
+	refused 1 'flag -Z is unknown' "$S" "$M" -Z
+	refused 1 'flag --foreground is unknown' --foreground "$S" "$M"
+	refused 1 'flag --foreground is unknown' "$S" "$M" --foreground
+	refused 1 'flag -o lacks its value' "$S" "$M" -o
 	refused 1 'no_such_option' "$S" "$M" -o no_such_option
 	refused 1 'no_such_option' "$S" "$M" -o ro,no_such_option=3
 	refused 1 'auto_unmount' "$S" "$M" -o auto_unmount
@@ -91,7 +94,7 @@ test_a_held_store_is_refused()
 {
 	mount_store
 	mkdir "$M/a" "$T/other"
-	M=$T/other refused 32 "$S" "$S" "$T/other"
+	M=$T/other refused 32 "$S: mounted already, at $M\$" "$S" "$T/other"
 	M=$T/other refused 32 "$S" "$S" "$T/other" -o ro
 	echo fine >>"$M/a/shard-0000"
 	eq fine "$(cat "$M/a/shard-0000")"
