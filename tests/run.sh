@@ -9,6 +9,9 @@
 #     --quick   leave the sanitizers out
 #     --long    long crash and soak runs (sets STREAMFS_LONG=1)
 #
+# As many tests run at a time as there are processors, and one more, since many of them wait;
+# STREAMFS_JOBS says otherwise.
+#
 # Wants Debian 12, and root or sudo: to mount as several users and to install what is missing.
 
 set -u
@@ -29,10 +32,9 @@ TOP=$(cd "$(dirname "$0")/.." && pwd) || exit 2
 cd "$TOP" || exit 2
 if [ "$(id -u)" -ne 0 ]; then
 	exec sudo STREAMFS_LONG="${STREAMFS_LONG:-}" STREAMFS_DATA="${STREAMFS_DATA:-}" \
-		sh tests/run.sh ${QUICK:+--quick}
+		STREAMFS_JOBS="${STREAMFS_JOBS:-}" sh tests/run.sh ${QUICK:+--quick}
 fi
 
-PASSED=0
 FAILED=0
 CHILD=
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/streamfs-run.XXXXXX") || exit 2
@@ -55,12 +57,29 @@ own_mounts()
 	awk -v top="$TMP/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | tac
 }
 
+# What runs for us is a session; timeout(1) makes groups of its own in it.
+session()
+{
+	ps -o pid= -s "$CHILD"
+}
+
+# to_session SIGNAL
+to_session()
+{
+	# shellcheck disable=SC2046
+	kill "-$1" $(session) 2>/dev/null
+}
+
 clean_up()
 {
 	trap '' INT TERM HUP
 	if [ -n "$CHILD" ]; then
-		kill "$CHILD" 2>/dev/null # it has a cleanup of its own
-		wait "$CHILD"
+		to_session TERM # tests have a cleanup of their own
+		for _ in $(seq 100); do
+			[ -n "$(session)" ] || break
+			sleep 0.1
+		done
+		to_session KILL
 	fi
 	own_mounts | while read -r mount; do umount -l "$mount"; done
 	for pid in $(own_processes); do kill -9 "$pid" 2>/dev/null; done
@@ -73,7 +92,7 @@ trap 'exit 143' TERM HUP
 # In the background, so that a signal is not kept waiting for it.
 run()
 {
-	"$@" &
+	setsid "$@" &
 	CHILD=$!
 	wait "$CHILD"
 	status=$?
@@ -84,14 +103,6 @@ run()
 say()
 {
 	printf '\n== %s\n' "$*"
-}
-
-# note NAME PASSED FAILED SECONDS
-note()
-{
-	PASSED=$((PASSED + $2))
-	FAILED=$((FAILED + $3))
-	printf '%-44s %4d passed %4d failed %5d s\n' "$1" "$2" "$3" "$4"
 }
 
 failure()
@@ -152,124 +163,74 @@ build()
 
 # --- tests -----------------------------------------------------------------------------------
 
-# Sums up libcheck's "100%: Checks: 9, Failures: 0, Errors: 0"; prints passed and failed.
-count_checks()
+# plan SUITE KIND COMMAND…: see run_test.sh
+plan()
 {
-	awk '/^[0-9]+%: Checks: / {
-		gsub(/,/, ""); passed += $3 - $5 - $7; failed += $5 + $7; seen = 1
-	} END { if (seen) print passed, failed }' "$1"
+	echo "$*" >>"$TMP/plan"
 }
 
-# unit_test PREFIX PROGRAM ARGUMENTS…: a program of another kind counts as one test
-unit_test()
+can_mount()
 {
-	prefix=$1
-	shift
-	name=$(basename "$1")
-	start=$(date +%s)
-	run $WRAP timeout -k 10 1200 "$@" >"$TMP/$name.log" 2>&1
-	code=$?
-	# shellcheck disable=SC2046
-	set -- $(count_checks "$TMP/$name.log")
-	passed=${1:-0}
-	failed=${2:-0}
-	[ $# -gt 0 ] || [ $code -ne 0 ] || passed=1
-	[ $code -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
-	note "$prefix/$name" "$passed" "$failed" $(($(date +%s) - start))
-	if [ "$failed" -gt 0 ]; then
-		grep -vE '^Running suite' "$TMP/$name.log" | tail -n 30
-	fi
+	[ -c /dev/fuse ] && (: <>/dev/fuse) 2>/dev/null
 }
 
-# unit_tests BUILD-DIR PREFIX: those that meson knows, each command as "program argument…"
-unit_tests()
-{
-	meson introspect "$1" --tests | jq -r '.[].cmd | join(" ")' >"$TMP/unit-tests"
-	[ -s "$TMP/unit-tests" ] || failure "$1 has no unit tests"
-	while read -r command <&3; do
-		# shellcheck disable=SC2086
-		unit_test "$2" $command
-	done 3<"$TMP/unit-tests"
-}
-
-mount_test()
-{
-	name=$(basename "$2" .sh)
-	start=$(date +%s)
-	run $WRAP bash "$2" >"$TMP/$name.log" 2>&1
-	code=$?
-	passed=$(grep -c '^ok ' "$TMP/$name.log")
-	failed=$(grep -c '^not ok ' "$TMP/$name.log")
-	if [ "$failed" -eq 0 ] && { [ $code -ne 0 ] || [ "$passed" -eq 0 ]; }; then
-		failed=1
-		tail -n 20 "$TMP/$name.log"
-		echo "$name: exit status $code"
-	fi
-	note "$1/$name" "$passed" "$failed" $(($(date +%s) - start))
-	grep -E '^(not ok |# )' "$TMP/$name.log"
-}
-
-# mount_tests BUILD-DIR PREFIX
-mount_tests()
-{
-	if ! [ -c /dev/fuse ] || ! (: <>/dev/fuse) 2>/dev/null; then
-		failure "/dev/fuse is missing or cannot be opened: nothing can be mounted"
-		return
-	fi
-	export STREAMFS_BIN="$TOP/$1/src/cli/streamfs" FSCK_BIN="$TOP/$1/src/cli/fsck.streamfs"
-	export TOOLS_DIR="$TOP/$1/tests" BUILD_DIR="$TOP/$1"
-	for script in tests/mount/test_*.sh tests/crash/test_*.sh; do
-		[ -f "$script" ] && mount_test "$2" "$script"
-	done
-}
-
-# What a sanitizer found in a daemon in the background, too, counts as a failure.
-sanitizer_reports()
-{
-	for report in "$TMP"/sanitizer.*; do
-		[ -f "$report" ] || continue
-		head -n 60 "$report"
-		failure "$1: sanitizer report"
-		rm -f "$report"
-	done
-}
-
-# suite BUILD-DIR PREFIX MESON-OPTIONS…
+# suite SUITE MESON-OPTIONS…: builds it and plans its tests
 suite()
 {
-	dir=$1
-	prefix=$2
-	shift 2
-	build "$dir" -Dwerror=true "$@" || return
-	unit_tests "$dir" "$prefix"
-	mount_tests "$dir" "$prefix"
-	sanitizer_reports "$prefix"
+	suite=$1
+	shift
+	build "$(build_dir "$suite")" -Dwerror=true "$@" || return
+	meson introspect "$(build_dir "$suite")" --tests | jq -r '.[].cmd | join(" ")' \
+		>"$TMP/unit-tests"
+	[ -s "$TMP/unit-tests" ] || failure "$suite has no unit tests"
+	while read -r command; do
+		plan "$suite" unit "$command"
+	done <"$TMP/unit-tests"
+	for script in tests/mount/test_*.sh tests/crash/test_*.sh; do
+		[ -f "$script" ] && [ -n "$CAN_MOUNT" ] && plan "$suite" mount "$script"
+	done
 }
 
-sanitized()
+build_dir()
 {
-	export STREAMFS_SANITIZER="$1" STREAMFS_TEST_DEADLINE=300 STREAMFS_TEST_LIMIT=1200
-	options="log_path=$TMP/sanitizer:exitcode=66"
-	export ASAN_OPTIONS="$options:detect_stack_use_after_return=1"
-	export UBSAN_OPTIONS="$options:print_stacktrace=1" TSAN_OPTIONS="$options"
-	# The thread sanitizer's map of memory does not allow for every kernel's randomness.
-	if [ "$1" = thread ] && setarch "$(uname -m)" -R true 2>/dev/null; then
-		WRAP="setarch $(uname -m) -R"
-	fi
-	suite "build-$2" "$2" "-Db_sanitize=$3" -Db_lundef=false -Dbuildtype=debugoptimized
-	WRAP=
+	if [ "$1" = plain ]; then echo build; else echo "build-$1"; fi
 }
 
-WRAP=
-export CK_TIMEOUT_MULTIPLIER=20 CK_VERBOSITY=normal # a slow machine is no failure
+# The programs run several at a time. Each prints its outcome as a whole when it has ended.
+run_plan()
+{
+	say "$(wc -l <"$TMP/plan") programs, $JOBS at a time"
+	run xargs -a "$TMP/plan" -d '\n' -n 1 -P "$JOBS" sh tests/run_test.sh "$TMP" ||
+		failure "xargs: exit status $?"
+	[ "$(wc -l <"$TMP/plan")" -eq "$(wc -l <"$TMP/results")" ] ||
+		failure "not every program has a result"
+}
+
+sum_up()
+{
+	awk -v failed="$FAILED" '{ passed += $1; failed += $2 }
+		END { printf "\n%d passed, %d failed\n", passed, failed; exit failed > 0 }' \
+		"$TMP/results"
+}
+
+: >"$TMP/plan"
+: >"$TMP/results"
+JOBS=${STREAMFS_JOBS:-$(($(nproc) + 1))}
+CAN_MOUNT=
+if can_mount; then
+	CAN_MOUNT=1
+else
+	failure "/dev/fuse is missing or cannot be opened: nothing can be mounted"
+fi
 if ! install_missing; then
 	failure "packages could not be installed"
 else
-	suite build plain -Dbuildtype=release
+	suite plain -Dbuildtype=release
 	if [ -z "$QUICK" ]; then
-		sanitized address asan address,undefined
-		sanitized thread tsan thread
+		set -- -Db_lundef=false -Dbuildtype=debugoptimized
+		suite asan -Db_sanitize=address,undefined "$@"
+		suite tsan -Db_sanitize=thread "$@"
 	fi
+	run_plan
 fi
-printf '\n%d passed, %d failed\n' "$PASSED" "$FAILED"
-[ "$FAILED" -eq 0 ]
+sum_up
