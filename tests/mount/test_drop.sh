@@ -245,4 +245,16 @@ test_a_large_file()
 	same "$T/large" "$M/a/blobs/$(ls "$M/a/blobs")" "after a remount"
 }
 
+test_several_lines_are_a_claim_check_under_every_policy()
+{
+	local policy
+	start
+	for policy in split reject claim-check; do
+		echo "{\"large_records\": {\"policy\": \"$policy\"}}" >"$M/a/config"
+		echo "$policy" >>"$T/lines"
+		cp "$T/lines" "$M/a/drop/$policy"
+		holds "$T/lines" "$policy"
+	done
+}
+
 run_tests "$@"

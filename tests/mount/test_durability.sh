@@ -246,4 +246,44 @@ test_small_records_are_merged()
 	text_of $(segment_files a shard-0000) | cmp - "$T/want"
 }
 
+# unsynced STREAM: how many bytes of it are not known to be on the disk
+unsynced() { jq '[.shards[] | .size_bytes - .synced_offset] | add' "$M/$1/stats"; }
+all_synced() { [ "$(unsynced "$1")" = 0 ]; }
+
+test_the_flush_interval_is_kept()
+{
+	mount_store
+	new_stream soon '{"shards": 2, "flush_interval_ms": 10}'
+	new_stream late '{"shards": 2, "flush_interval_ms": 3600000}'
+	seq 100 | while read -r i; do echo "$i" >>"$M/late/put"; done
+	num "$(unsynced late)" -gt 0 "bytes that are not synced"
+	for i in 1 2 3; do
+		echo "$i" >>"$M/soon/put"
+		eventually all_synced soon
+	done
+	num "$(unsynced late)" -gt 0 "bytes that are not synced"
+	# Shorter from now on, also for what is there already.
+	echo '{"flush_interval_ms": 10}' >"$M/late/config"
+	echo more >>"$M/late/shard-0000"
+	echo more >>"$M/late/shard-0001"
+	eventually all_synced late
+}
+
+test_fsync_covers_what_was_written_through_the_handle()
+{
+	mount_store
+	new_stream a '{"shards": 4, "flush_interval_ms": 3600000, "key": {"field": 1, "separator": " "}}'
+	sys open wa "$M/a/put" , write 'a 1\nb 2\nc 3\nd 4\ne 5\nf 6\ng 7\n' , fsync >"$T/got"
+	num "$(find "$M/a" -name 'shard-*' -size +0 | wc -l)" -ge 2 "shards that took records"
+	eq 0 "$(unsynced a)" "after fsync of put"
+	sys open was "$M/a/shard-0001" , write 'x\n' >"$T/got"
+	eq 0 "$(unsynced a)" "after a write with O_SYNC"
+	sys open wad "$M/a/shard-0001" , write 'x\n' >"$T/got"
+	eq 0 "$(unsynced a)" "after a write with O_DSYNC"
+	echo x >>"$M/a/shard-0001"
+	eq 2 "$(unsynced a)"
+	sync "$M/a/shard-0001"
+	eq 0 "$(unsynced a)" "after sync of a shard"
+}
+
 run_tests "$@"

@@ -304,4 +304,97 @@ test_a_lost_document_is_no_new_store()
 	has "$(cat "$T/err")" "streamfs.json is missing"
 }
 
+test_a_full_disk_is_told_by_close()
+{
+	small_disk 12
+	cat_filler
+	python3 "$T/fill.py" "$F" "$T/want" one
+	random_bytes 900000 4 | base64 -w 0 >"$T/line"
+	# The line has no end: nothing of it is written before the close.
+	cat >"$T/close.py" <<-'PY'
+	import errno, os, sys
+	fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+	line = open(sys.argv[2], "rb").read(900000)
+	assert os.write(fd, line) == len(line)
+	try:
+	    os.close(fd)
+	except OSError as e:
+	    assert e.errno == errno.ENOSPC, e
+	else:
+	    sys.exit("close succeeded")
+	PY
+	python3 "$T/close.py" "$F" "$T/line"
+	same "$T/want" "$F"
+}
+
+all_traced() { ! grep -hq '^TracerPid:	0$' /proc/"$PID"/task/*/status; }
+
+# disk_fails CALL ERRNO COMMAND…: while the command runs, each such system call of the daemon fails
+disk_fails()
+{
+	strace -f -qq -p "$PID" -o "$T/trace" -e "trace=$1" -e "inject=$1:error=$2" &
+	local tracer=$!
+	eventually all_traced
+	"${@:3}"
+	kill "$tracer"
+	wait "$tracer" || true
+}
+
+two_streams()
+{
+	mount_store
+	new_stream a '{"flush_interval_ms": 3600000}'
+	new_stream b
+	F=$M/a/shard-0000
+	echo first >>"$F"
+	sync -d "$F"
+}
+
+state() { getfattr --only-values -n user.streamfs.state "$F"; }
+
+# The shard is readable and takes nothing, and everything else goes on, until the next mount.
+failed_until_a_remount()
+{
+	eq failed "$(state)" state
+	errno EROFS open wa "$F" , write 'more\n'
+	says "Read-only file system" bash -c "echo more >>'$F'"
+	errno EIO open r "$F" , fsync
+	cat "$F" >"$T/want"
+	eq first "$(head -n 1 "$F")"
+	echo fine >>"$M/b/shard-0000"
+	sync -d "$M/b/shard-0000"
+	eq fine "$(cat "$M/b/shard-0000")" "the other stream"
+	umount "$M"
+	wait "$PID" || true # 2: what the disk refused may not be durable
+	mount_store
+	eq open "$(state)" "state after a remount"
+	same "$T/want" "$F" "after a remount"
+	eq "ok 0" "$(sys open wa "$F" , write 'more\n' , fsync | tail -n1)"
+	eq more "$(tail -n 1 "$F")"
+}
+
+test_a_failed_sync_fails_the_shard_until_a_remount()
+{
+	two_streams
+	disk_fails fdatasync EIO errno EIO open wa "$F" , write 'unsure\n' , fsync
+	failed_until_a_remount
+}
+
+test_a_failed_write_leaves_nothing_and_fails_the_shard()
+{
+	two_streams
+	disk_fails pwritev EIO errno EIO open wa "$F" , write 'never\n'
+	eq first "$(cat "$F")"
+	failed_until_a_remount
+}
+
+test_a_full_quota_is_told_and_heals()
+{
+	two_streams
+	disk_fails pwritev EDQUOT errno EDQUOT open wa "$F" , write 'never\n'
+	echo second >>"$F"
+	eq "first second" "$(echo $(cat "$F"))"
+	eq open "$(state)" state
+}
+
 run_tests "$@"

@@ -215,4 +215,16 @@ test_ranges_are_even_for_any_number_of_shards()
 	done
 }
 
+test_records_in_which_no_key_is_found_spread()
+{
+	local i file
+	mount_store
+	new_stream a '{"shards": 4, "key": {"json": "/k"}}'
+	for i in $(seq 40); do echo "{\"n\": $i}" >>"$M/a/put"; done
+	for file in "$M"/a/shard-*; do
+		num "$(wc -l <"$file")" -ge 5 "records in $file"
+	done
+	eq 40 "$(cat "$M"/a/shard-* | wc -l)"
+}
+
 run_tests "$@"

@@ -364,4 +364,32 @@ test_readers_of_one_file_see_each_append()
 	eq 0 "$(tr -cd '\0' <"$F" | wc -c)" "NULs"
 }
 
+test_inotify_on_the_directory_names_the_file()
+{
+	start
+	cat >"$T/watch.py" <<-'PY'
+	import ctypes, os, struct, sys
+	libc = ctypes.CDLL(None, use_errno=True)
+	fd = libc.inotify_init1(0)
+	IN_MODIFY = 2
+	assert libc.inotify_add_watch(fd, sys.argv[1].encode(), IN_MODIFY) >= 0
+	open(sys.argv[2], "w").close()
+	seen = set()
+	while seen != {"shard-0000", "put"}:
+	    data, at = os.read(fd, 4096), 0
+	    while at < len(data):
+	        _, mask, _, length = struct.unpack_from("iIII", data, at)
+	        assert mask & IN_MODIFY, mask
+	        seen.add(data[at + 16:at + 16 + length].rstrip(b"\0").decode())
+	        at += 16 + length
+	PY
+	python3 "$T/watch.py" "$M/a" "$T/watching" &
+	local watcher=$!
+	eventually test -e "$T/watching"
+	echo x >>"$F"
+	echo y >>"$M/a/put"
+	eventually is_gone_or_zombie "$watcher"
+	wait "$watcher"
+}
+
 run_tests "$@"

@@ -297,4 +297,30 @@ test_times_of_a_stream_are_sensible()
 	eq "$(cat "$T/mtime")" "$(stat -c '%y' "$M/a")" "after a remount"
 }
 
+test_writing_to_a_removed_stream_is_enoent()
+{
+	mount_store
+	mkdir "$M/a"
+	exec 3>>"$M/a/shard-0000" 4>>"$M/a/put" 5<"$M/a/shard-0000"
+	rmdir "$M/a"
+	says "No such file or directory" bash -c 'echo x >&3'
+	says "No such file or directory" bash -c 'echo x >&4'
+	eq "" "$(cat <&5)"
+	exec 3>&- 4>&- 5<&-
+	mkdir "$M/a"
+	eq "" "$(cat "$M/a/shard-0000")" "the new one"
+}
+
+test_what_cannot_be_read_or_written_is_eacces()
+{
+	mount_store
+	new_stream a '{"large_records": {"threshold_bytes": 1024}}'
+	head -c 2000 /dev/zero | tr '\0' x >>"$M/a/shard-0000"
+	errno EACCES open w "$M/a/stats"
+	errno EACCES open w "$(echo "$M"/a/blobs/*)"
+	errno EACCES open r "$M/a/put"
+	errno EACCES open + "$M/a/put"
+	errno EACCES open w "$M/.streamfs/metrics"
+}
+
 run_tests "$@"
