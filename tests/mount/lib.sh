@@ -262,13 +262,7 @@ new_stream()
 # Processes that this test started: its directory is in their environment.
 own_processes()
 {
-	local file
-	for file in /proc/[0-9]*/environ; do
-		if tr '\0' '\n' 2>/dev/null <"$file" | grep -Fqx "T=$T"; then
-			file=${file#/proc/}
-			echo "${file%/environ}"
-		fi
-	done 2>/dev/null
+	{ grep -lzFx -e "T=$T" /proc/[0-9]*/environ 2>/dev/null || true; } | cut -d/ -f3
 }
 
 clean_up()
