@@ -16,8 +16,13 @@ struct notifier {
 	bool stopping;			   /* lock */
 };
 
-/* Until when the queue is looked at again, while a page's readers are waited for. */
+/*
+ * Until when the queue is looked at again, while a page's readers are waited for: mostly they go on
+ * at once, and one that computes is seen to do so by the clock's ticks.
+ */
 static const struct timespec retry_after = {.tv_nsec = 50000};
+static const struct timespec retry_later = {.tv_nsec = 500000};
+enum { QUICK_TRIES = 20 };
 
 /*
  * Both calls fail where the kernel has no such inode (yet, or any more) and so nothing cached; it
@@ -65,7 +70,7 @@ static bool serve(struct notifier *notifier, struct notifier_job *job)
 			return false;
 		raise_size(notifier, job, job->size_bytes);
 	}
-	job->tell(job, atomic_load(&job->node->told_bytes));
+	job->tell(job, 0, atomic_load(&job->node->told_bytes));
 	return true;
 }
 
@@ -80,15 +85,25 @@ static struct notifier_job *next_job(struct notifier *notifier)
 	return job;
 }
 
+static bool is_stopping(struct notifier *notifier)
+{
+	SCOPED_LOCK(&notifier->lock);
+	return notifier->stopping;
+}
+
 static void *run(void *context)
 {
 	struct notifier *notifier = context;
 	struct notifier_job *job;
 	while ((job = next_job(notifier))) {
-		if (serve(notifier, job))
-			continue;
-		notifier_submit(notifier, job);
-		nanosleep(&retry_after, NULL);
+		if (is_stopping(notifier)) {
+			job->tell(job, -ECONNABORTED, 0);
+		} else if (!serve(notifier, job)) {
+			const struct timespec *after =
+				job->tries++ < QUICK_TRIES ? &retry_after : &retry_later;
+			notifier_submit(notifier, job);
+			nanosleep(after, NULL);
+		}
 	}
 	return NULL;
 }
@@ -113,21 +128,35 @@ int notifier_start(struct fuse_session *session, struct notifier **ret_notifier)
 
 void notifier_stop(struct notifier *notifier)
 {
-	if (!notifier)
-		return;
 	pthread_mutex_lock(&notifier->lock);
 	notifier->stopping = true;
 	pthread_cond_signal(&notifier->changed);
 	pthread_mutex_unlock(&notifier->lock);
 	pthread_join(notifier->thread, NULL);
+}
+
+void notifier_free(struct notifier *notifier)
+{
+	if (!notifier)
+		return;
 	pthread_cond_destroy(&notifier->changed);
 	pthread_mutex_destroy(&notifier->lock);
 	free(notifier);
 }
 
-void notifier_submit(struct notifier *notifier, struct notifier_job *job)
+/* Once it is stopping, its thread may have ended. */
+static bool queue_job(struct notifier *notifier, struct notifier_job *job)
 {
 	SCOPED_LOCK(&notifier->lock);
+	if (notifier->stopping)
+		return false;
 	STAILQ_INSERT_TAIL(&notifier->queue, job, queue);
 	pthread_cond_signal(&notifier->changed);
+	return true;
+}
+
+void notifier_submit(struct notifier *notifier, struct notifier_job *job)
+{
+	if (!queue_job(notifier, job))
+		job->tell(job, -ECONNABORTED, 0);
 }

@@ -38,13 +38,22 @@ struct notifier_job {
 	uint64_t invalidated_told;
 	uint64_t invalidated_ns;
 	uint64_t size_bytes; /* published when it was invalidated, or asked for */
-	/* Called once, from the notifier's thread, with a size that may now be told. */
-	void (*tell)(struct notifier_job *job, uint64_t size_bytes);
+	unsigned tries;
+	/*
+	 * Called once: with 0 and a size that may now be told, from the notifier's thread, or with
+	 * -ECONNABORTED at the end of the mount, when there is nothing more to tell.
+	 */
+	void (*tell)(struct notifier_job *job, int result, uint64_t size_bytes);
 };
 
 int notifier_start(struct fuse_session *session, struct notifier **ret_notifier);
-/* Finishes what is queued. NULL is fine. */
+/*
+ * Tells the kernel nothing more, and gives up what is queued and what is submitted from now on.
+ * Waits for what was told last, which may wait for a read: the session must go on being served.
+ */
 void notifier_stop(struct notifier *notifier);
+/* A stopped one, to which nobody submits any more. NULL is fine. */
+void notifier_free(struct notifier *notifier);
 
 void notifier_submit(struct notifier *notifier, struct notifier_job *job);
 

@@ -33,13 +33,17 @@ static struct fuse_entry_param entry_of(struct fs *fs, struct node *node, const 
 	};
 }
 
-static void tell_grown(struct notifier_job *job, uint64_t size_bytes)
+static void tell_grown(struct notifier_job *job, int result, uint64_t size_bytes)
 {
 	struct telling *telling = (struct telling *)job;
 	struct fs *fs = fs_of(telling->req);
 	struct node *node = job->node;
 	telling->attr.st_size = (off_t)size_bytes;
-	if (telling->lookup) {
+	if (result < 0) {
+		if (telling->lookup)
+			node_forget(&fs->nodes, node, 1);
+		fuse_reply_err(telling->req, fs_errno(result));
+	} else if (telling->lookup) {
 		struct fuse_entry_param entry = entry_of(fs, node, &telling->attr);
 		if (fuse_reply_entry(telling->req, &entry) != 0)
 			node_forget(&fs->nodes, node, 1);

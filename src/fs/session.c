@@ -8,6 +8,7 @@
 #include "log.h"
 #include "notifier.h"
 #include "ops.h"
+#include "stopper.h"
 
 enum {
 	MAX_WRITE_BYTES = 1024 * 1024,
@@ -125,8 +126,6 @@ static int loop(struct fuse_session *session)
 static void answer_parked(struct fs *fs)
 {
 	lock_waits_cancel(fs);
-	notifier_stop(fs->notifier);
-	fs->notifier = NULL;
 	SCOPED_LOCK(&fs->parked.lock);
 	while (fs->parked.count > 0)
 		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);
@@ -158,27 +157,36 @@ static void close_all(struct fs *fs, bool complete)
 			"%u files in drop directories were not complete and are discarded", left);
 }
 
-static int serve(struct fs *fs)
+static int serve(struct fs *fs, struct stopper *stopper)
 {
 	int r = notifier_start(fs->session, &fs->notifier);
 	if (r == 0) {
-		r = loop(fs->session);
+		r = stopper_start(stopper, fs->session, fs->notifier);
+		if (r == 0) {
+			r = loop(fs->session);
+			stopper_end(stopper);
+		} else {
+			notifier_stop(fs->notifier);
+		}
 		answer_parked(fs);
 	}
 	fuse_session_unmount(fs->session);
-	close_all(fs, r == 0);
-	return r < 0 ? r : 0; /* positive: the signal that ended it */
+	close_all(fs, r == 0 && !stopper->signalled);
+	notifier_free(fs->notifier);
+	return r < 0 ? r : 0;
 }
 
 /* From before the mount to after it, no signal may leave a mount without a daemon. */
 static int mount_and_serve(struct fs *fs)
 {
-	if (fuse_set_signal_handlers(fs->session) != 0)
-		return -EIO;
-	int r = -FS_EMOUNT;
+	struct stopper stopper;
+	int r = stopper_catch(&stopper);
+	if (r < 0)
+		return r;
+	r = -FS_EMOUNT;
 	if (fuse_session_mount(fs->session, fs->options->mountpoint) == 0)
-		r = serve(fs);
-	fuse_remove_signal_handlers(fs->session);
+		r = serve(fs, &stopper);
+	stopper_release(&stopper);
 	return r;
 }
 

@@ -234,6 +234,31 @@ test_no_new_privileges()
 	eq "NoNewPrivs: 1" "$(grep -h NoNewPrivs "/proc/$PID/task/"*/status | tr '\t' ' ' | sort -u)"
 }
 
+# Readers at the end of a shard that grows: each growth is told to the kernel, which may have to wait
+# for a read that has not been served when the signal comes.
+test_a_signal_under_load_ends_it()
+{
+	local round i pids
+	for round in $(seq 8); do
+		mount_store
+		mkdir -p "$M/a"
+		pids=()
+		for i in $(seq 40); do
+			(while tail -c 3000 "$M/a/shard-0000" >/dev/null; do :; done) 2>/dev/null &
+			pids+=($!)
+		done
+		for i in 1 2 3; do
+			(while echo "round $round" >>"$M/a/shard-0000"; do :; done) 2>/dev/null &
+			pids+=($!)
+		done
+		sleep 0.4
+		kill "$PID"
+		ended
+		wait "${pids[@]}" || true
+		while is_mounted "$M"; do umount -l "$M"; done
+	done
+}
+
 test_an_unfinished_line_survives_an_unmount()
 {
 	mount_store

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ends a session when SIGHUP, SIGINT or SIGTERM asks for it. First nothing more is told to the
+ * kernel, while all threads go on serving: what was told last may wait for a page, and that for a
+ * read, which libfuse's threads would leave lying once the session is to end.
+ *
+ * One at a time in a process, as its signals are.
+ */
+#ifndef FS_STOPPER_H
+#define FS_STOPPER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct fuse_session;
+struct notifier;
+
+struct stopper {
+	int fd; /* an eventfd that the signals write to */
+	struct fuse_session *session;
+	struct notifier *notifier;
+	pthread_t server; /* the thread in fuse_session_loop_mt() */
+	pthread_t thread;
+	atomic_bool ended; /* the loop has returned */
+	bool signalled;	   /* valid after stopper_end() */
+};
+
+/* From here on signals are kept for the stopper, not deadly. Those that were ignored stay so. */
+int stopper_catch(struct stopper *stopper);
+void stopper_release(struct stopper *stopper);
+
+/* To be called by the thread that is going to serve; both are borrowed until stopper_end(). */
+int stopper_start(struct stopper *stopper, struct fuse_session *session, struct notifier *notifier);
+/* The loop has returned. The notifier has stopped after it. */
+void stopper_end(struct stopper *stopper);
+
+#endif
