@@ -18,21 +18,19 @@ enum {
 
 static const char claim_start[] = "{\"claim_check\":{", claim_end[] = "}}";
 
-/* What the bytes of a block are; each count is one a byte. */
+typedef int8_t signed_lanes __attribute__((vector_size(16)));
+
+/* What the bytes of a block are. A comparison gives all ones, which is -1, where it is true. */
 struct census {
-	lanes quotes;	/* and backslashes */
-	lanes controls; /* below U+0020 */
-	lanes shorts;	/* ... of these \b \t \n \f \r */
-	lanes all;	/* all bytes or-ed */
+	lanes doubled; /* how many are `"`, `\\` or newline: one byte more each */
+	lanes special; /* whether any is another control character or not ASCII */
 };
 
-static void census_add(struct census *c, lanes v)
+static inline void census_add(struct census *c, lanes v)
 {
-	/* A comparison gives all ones, which is -1, in each lane where it is true. */
-	c->quotes -= (lanes)(v == '"') | (lanes)(v == '\\');
-	c->controls -= (lanes)(v < ' ');
-	c->shorts -= ((lanes)(v - 8 < 6) & ~(lanes)(v == 11));
-	c->all |= v;
+	lanes newline = (lanes)(v == '\n');
+	c->doubled -= (lanes)(v == '"') | (lanes)(v == '\\') | newline;
+	c->special |= (lanes)((signed_lanes)v < ' ') & ~newline;
 }
 
 static unsigned lanes_sum(lanes v)
@@ -66,10 +64,31 @@ static bool utf8_next(struct json_scan *s, uint8_t c)
 
 static bool utf8_run(struct json_scan *s, const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n;) {
+		uint64_t word = 0;
+		if (!s->open && n - i >= sizeof word) /* eight bytes of ASCII at once */
+			memcpy(&word, p + i, sizeof word);
+		if (word && !(word & UINT64_C(0x8080808080808080))) {
+			i += sizeof word;
+			continue;
+		}
 		if (!(s->open ? utf8_next(s, p[i]) : utf8_start(s, p[i])))
 			return false;
+		i++;
+	}
 	return true;
+}
+
+/* What the bytes that the census calls special add. */
+static unsigned special_bytes(const uint8_t *p, size_t n)
+{
+	unsigned controls = 0, shorts = 0, newlines = 0;
+	for (size_t i = 0; i < n; i++) {
+		controls += p[i] < ' ';
+		shorts += p[i] >= '\b' && p[i] <= '\r' && p[i] != '\v';
+		newlines += p[i] == '\n';
+	}
+	return 5 * controls - 4 * shorts - newlines;
 }
 
 /* At most BLOCK_BYTES. */
@@ -88,14 +107,13 @@ static void scan_block(struct json_scan *scan, const uint8_t *p, size_t n)
 		memcpy(&v, p + i, n - i);
 		census_add(&c, v);
 	}
-	scan->escape_bytes += lanes_sum(c.quotes);
-	uint64_t word[2];
-	memcpy(word, &c.controls, sizeof word);
-	if (word[0] | word[1])
-		scan->escape_bytes += 5 * lanes_sum(c.controls) - 4 * lanes_sum(c.shorts);
-	memcpy(word, &c.all, sizeof word);
-	if (scan->open || ((word[0] | word[1]) & UINT64_C(0x8080808080808080)))
-		scan->broken = !utf8_run(scan, p, n);
+	scan->escape_bytes += lanes_sum(c.doubled);
+	uint64_t special[2];
+	memcpy(special, &c.special, sizeof special);
+	if (!(special[0] | special[1]) && !scan->open)
+		return;
+	scan->escape_bytes += special_bytes(p, n);
+	scan->broken = !utf8_run(scan, p, n);
 }
 
 void json_scan(struct json_scan *scan, const void *data, size_t bytes)
