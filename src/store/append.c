@@ -75,6 +75,7 @@ static int begin_segment(struct sfs_shard *shard)
 		return -ENOMEM;
 	struct index index;
 	index_init(&index, shard->size, shard->next_sequence);
+	index.end_json_offset = shard->json_size;
 	index.last_arrival_ms = shard->last_arrival_ms;
 	struct segment *segment = segment_new(shard->size, fd, &index);
 	shard->bases = bases;
@@ -121,6 +122,7 @@ int shard_append_begin(struct sfs_shard *shard)
 		.index_count = index->count,
 		.end_offset = index->end_offset,
 		.end_sequence = index->end_sequence,
+		.end_json_offset = index->end_json_offset,
 		.end_file_offset = index->end_file_offset,
 		.last_arrival_ms = index->last_arrival_ms,
 		.last_header_hash = index->last_header_hash,
@@ -142,6 +144,23 @@ static struct chunk_order order_next(struct sfs_shard *shard)
 		.arrival_ms = now,
 		.last_arrival_ms = now,
 		.synced_offset = shard->synced_offset,
+		.json_offset = index->end_json_offset,
+	};
+}
+
+/* Where the chunk's JSON lines say that they are. Only the appender adds to the index. */
+static struct json_place place_of(const struct sfs_shard *shard, const struct chunk_order *order,
+	bool continues)
+{
+	const struct index *index = &shard->active->index;
+	uint64_t record_offset = order->text_offset;
+	if (continues && index->count)
+		record_offset = index->items[index_record_start(index, index->count - 1)].text_offset;
+	return (struct json_place){
+		.shard = shard->number,
+		.first_sequence = order->first_sequence,
+		.record_offset = record_offset,
+		.text_offset = order->text_offset,
 	};
 }
 
@@ -168,6 +187,8 @@ int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder)
 	pthread_mutex_lock(&shard->lock);
 	struct chunk_order order = order_next(shard);
 	pthread_mutex_unlock(&shard->lock);
+	struct json_place place = place_of(shard, &order, chunk_continues(encoder));
+	order.json_bytes = chunk_json_bytes(encoder, &place);
 	struct chunk chunk;
 	struct iovec iov[2];
 	chunk_seal(encoder, &order, &chunk, iov);
@@ -185,6 +206,7 @@ void shard_append_commit(struct sfs_shard *shard)
 	pthread_mutex_lock(&shard->lock);
 	shard->size = index->end_offset;
 	shard->next_sequence = index->end_sequence;
+	shard->json_size = index->end_json_offset;
 	shard->last_arrival_ms = index->last_arrival_ms;
 	shard->stored_bytes += stored;
 	syncer_dirty_locked(shard, shard->stream->settings.flush_interval_ms);
@@ -202,6 +224,7 @@ void shard_append_abort(struct sfs_shard *shard)
 	active->index.count = mark->index_count;
 	active->index.end_offset = mark->end_offset;
 	active->index.end_sequence = mark->end_sequence;
+	active->index.end_json_offset = mark->end_json_offset;
 	active->index.end_file_offset = mark->end_file_offset;
 	active->index.last_arrival_ms = mark->last_arrival_ms;
 	active->index.last_header_hash = mark->last_header_hash;

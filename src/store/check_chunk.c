@@ -31,6 +31,8 @@ static const char *order_fault(const struct shard_check *s, const struct chunk *
 	bool continues = c->incompatible & CHUNK_CONTINUES;
 	if (s->knows_sequence && c->first_sequence != s->end_sequence)
 		return "its sequence numbers do not go on from the chunk before";
+	if (s->knows_sequence && c->json_offset != s->end_json_offset)
+		return "its JSON offset does not go on from the chunk before";
 	if (s->knows_sequence && continues != s->open_record)
 		return "its first record does not go on from the chunk before";
 	if (c->arrival_ms < s->last_arrival_ms)
@@ -60,8 +62,45 @@ static const char *text_fault(const struct chunk *c, const uint8_t *text)
 struct record_walk {
 	const uint8_t *line, *end;
 	uint64_t text_offset; /* of the line */
+	uint64_t sequence;
 	bool begins_here;
+	uint64_t json_bytes; /* of the lines before */
+	bool knows_json;
 };
+
+/* What is left of the text begins, or is more of, a record that goes on in the next chunk. */
+static void open_record(struct shard_check *s, const struct record_walk *w)
+{
+	if (w->line == w->end)
+		return;
+	if (w->begins_here) {
+		s->knows_record = true;
+		s->record_offset = w->text_offset;
+		s->record_scan = (struct json_scan){0};
+	}
+	json_scan(&s->record_scan, w->line, (size_t)(w->end - w->line));
+}
+
+/* The line's length as JSON; one that began in an earlier chunk was scanned up to here. */
+static void add_json(struct shard_check *s, struct record_walk *w, size_t bytes,
+	const struct meta_record *record)
+{
+	struct json_record json = {
+		.shard = s->shard->number,
+		.sequence = w->sequence,
+		.offset = w->begins_here ? w->text_offset : s->record_offset,
+		.key = (const char *)record->key,
+		.key_bytes = record->key_bytes,
+	};
+	if (w->begins_here) {
+		w->json_bytes += json_record_bytes(&json, w->line, bytes, record->has_claim);
+		return;
+	}
+	w->knows_json = s->knows_record;
+	s->knows_record = false;
+	json_scan(&s->record_scan, w->line, bytes);
+	w->json_bytes += json_record_scanned_bytes(&json, &s->record_scan);
+}
 
 /* The line that stands for a payload names it. */
 static bool names_claim(const struct record_walk *w, size_t bytes, const struct claim *claim)
@@ -105,6 +144,25 @@ static bool is_used_up(const struct meta_view *v)
 	       v->table_next == v->table_count && !v->run_left && !v->claims_left && !v->claim_wait;
 }
 
+/* What the watermark calls the JSON offset of the record that begins here. */
+static void check_json_mark(struct shard_check *s, const struct index_item *item,
+	const struct record_walk *w, uint64_t json_offset)
+{
+	const struct watermark *m = &s->mark;
+	if (!s->has_mark || !w->knows_json || !w->begins_here)
+		return;
+	if (w->text_offset == m->horizon_offset && json_offset != m->horizon_json_offset)
+		shard_finding(s, false, item->file_offset,
+			"text %" PRIu64 " is at JSON offset %" PRIu64
+			", but the horizon says %" PRIu64,
+			w->text_offset, json_offset, m->horizon_json_offset);
+	if (w->text_offset == m->synced_offset && json_offset != m->synced_json_offset)
+		shard_finding(s, false, item->file_offset,
+			"text %" PRIu64 " is at JSON offset %" PRIu64
+			", but the watermark says %" PRIu64,
+			w->text_offset, json_offset, m->synced_json_offset);
+}
+
 /* The text was checked: each record has its line. */
 static const char *walk_records(struct shard_check *s, const struct index_item *item,
 	const struct chunk *c, struct meta_view *view)
@@ -113,11 +171,14 @@ static const char *walk_records(struct shard_check *s, const struct index_item *
 		.line = s->text.data,
 		.end = s->text.data + c->text_bytes,
 		.text_offset = c->text_offset,
+		.sequence = c->first_sequence,
 		.begins_here = !(c->incompatible & CHUNK_CONTINUES),
+		.knows_json = true,
 	};
 	uint64_t arrival_ms = c->arrival_ms;
 	for (uint32_t i = 0; i < c->record_count; i++) {
 		struct meta_record record;
+		check_json_mark(s, item, &w, c->json_offset + w.json_bytes);
 		const uint8_t *newline = memchr(w.line, '\n', (size_t)(w.end - w.line));
 		if (!newline || meta_view_next(view, &record) < 0)
 			return "its meta is damaged";
@@ -128,13 +189,20 @@ static const char *walk_records(struct shard_check *s, const struct index_item *
 			return "its meta calls the end of a long record a claim check";
 		if (record.has_claim)
 			check_claim(s, item, &w, (size_t)(newline - w.line), &record.claim);
+		add_json(s, &w, (size_t)(newline - w.line), &record);
+		w.sequence++;
 		w.text_offset += (uint64_t)(newline + 1 - w.line);
 		w.line = newline + 1;
 		w.begins_here = true;
 	}
+	open_record(s, &w);
 	if (c->record_count && arrival_ms != c->last_arrival_ms)
 		return "its last record arrived at another time than its header says";
-	return is_used_up(view) ? NULL : "its meta tells of more records than it has";
+	if (!is_used_up(view))
+		return "its meta tells of more records than it has";
+	return w.knows_json && w.json_bytes != c->json_bytes
+		       ? "its records are of another length as JSON than its header says"
+		       : NULL;
 }
 
 static int check_meta(struct shard_check *s, const struct index_item *item, const struct chunk *c,
@@ -215,6 +283,7 @@ static void go_on(struct shard_check *s, const struct chunk *c)
 {
 	s->knows_sequence = true;
 	s->end_sequence = c->first_sequence + c->record_count;
+	s->end_json_offset = c->json_offset + c->json_bytes;
 	s->open_record = c->incompatible & CHUNK_OPEN_END;
 	if (c->last_arrival_ms > s->last_arrival_ms)
 		s->last_arrival_ms = c->last_arrival_ms;
@@ -228,7 +297,7 @@ int check_chunk(struct shard_check *s, const struct index_item *item, uint64_t t
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		s->knows_sequence = false;
+		s->knows_sequence = s->knows_record = false;
 		shard_finding(s, false, item->file_offset, "a chunk that cannot be read: %s",
 			r == -EBADMSG ? "its header is damaged" : strerror(-r));
 		return 0;
@@ -239,6 +308,8 @@ int check_chunk(struct shard_check *s, const struct index_item *item, uint64_t t
 	r = check_content(s, item, &c, &content_fault);
 	if (r < 0)
 		return r;
+	if (content_fault)
+		s->knows_record = false;
 	fault = content_fault ? content_fault : fault;
 	if (fault)
 		shard_finding(s, false, item->file_offset,

@@ -102,6 +102,7 @@ static void settle_watermark(struct shard_check *s, const struct watermark *firs
 	struct watermark w = *first;
 	w.synced_offset = s->end_offset;
 	w.synced_sequence = s->end_sequence;
+	w.synced_json_offset = s->end_json_offset;
 	bool repaired = repairs(s) && whole && syncfs(s->stream->check->store->dir) == 0 &&
 			write_watermark(s, path, w) == 0;
 	file_finding(
@@ -177,6 +178,11 @@ static void check_end(struct shard_check *s, uint64_t base, struct scan *scan, b
 		shard_finding(s, false, from,
 			"the next record is %" PRIu64 ", but the watermark says %" PRIu64,
 			s->end_sequence, s->mark.synced_sequence);
+	else if (s->has_mark && s->last && s->mark.synced_offset == end && s->knows_sequence &&
+		 s->mark.synced_json_offset != s->end_json_offset)
+		shard_finding(s, false, from,
+			"the next record as JSON is at %" PRIu64 ", but the watermark says %" PRIu64,
+			s->end_json_offset, s->mark.synced_json_offset);
 }
 
 /* ---- the index ---- */
@@ -184,12 +190,14 @@ static void check_end(struct shard_check *s, uint64_t base, struct scan *scan, b
 static bool same_index(const struct index *a, const struct index *b)
 {
 	if (a->count != b->count || a->end_offset != b->end_offset ||
-		a->end_sequence != b->end_sequence || a->last_arrival_ms != b->last_arrival_ms)
+		a->end_sequence != b->end_sequence || a->end_json_offset != b->end_json_offset ||
+		a->last_arrival_ms != b->last_arrival_ms)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct index_item *x = &a->items[i], *y = &b->items[i];
 		if (x->text_offset != y->text_offset || x->file_offset != y->file_offset ||
-			x->first_sequence != y->first_sequence || x->arrival_ms != y->arrival_ms ||
+			x->first_sequence != y->first_sequence ||
+			x->json_offset != y->json_offset || x->arrival_ms != y->arrival_ms ||
 			x->stored_bytes != y->stored_bytes || x->flags != y->flags)
 			return false;
 	}
@@ -250,7 +258,7 @@ static int check_items(struct shard_check *s, const struct index *index)
 			shard_finding(s, false, item->file_offset,
 				"damaged; text %" PRIu64 " to %" PRIu64 " cannot be read",
 				item->text_offset, end);
-			s->knows_sequence = false;
+			s->knows_sequence = s->knows_record = false;
 			continue;
 		}
 		check_junk(s, index, i);
@@ -277,7 +285,8 @@ static void check_begin(struct shard_check *s, uint64_t base)
 			s->mark.horizon_offset, base);
 	s->knows_sequence = base == 0;
 	s->end_sequence = 0;
-	s->open_record = false;
+	s->end_json_offset = 0;
+	s->open_record = s->knows_record = false;
 }
 
 static int check_scan(struct shard_check *s, uint64_t base, struct scan *scan)
@@ -287,6 +296,7 @@ static int check_scan(struct shard_check *s, uint64_t base, struct scan *scan)
 	if (!s->knows_first && scan->index.count) {
 		s->knows_first = true;
 		s->first_sequence = scan->index.items[0].first_sequence;
+		s->first_json_offset = scan->index.items[0].json_offset;
 	}
 	int r = check_items(s, &scan->index);
 	if (r < 0)
@@ -323,7 +333,7 @@ static int skip_segment(struct shard_check *s, uint64_t base, int error)
 	s->findings++;
 	s->knows_end = true;
 	s->end_offset = base;
-	s->knows_sequence = false;
+	s->knows_sequence = s->knows_record = false;
 	if (error == -EPROTONOSUPPORT) {
 		check_finding(s->stream->check, false,
 			"%s: holds a chunk of a format that this program does not know", s->path);
@@ -387,6 +397,7 @@ static int check_segments(struct shard_check *s, const uint64_t *bases, size_t c
 			w->horizon_offset, w->synced_offset);
 	}
 	first.horizon_sequence = s->first_sequence;
+	first.horizon_json_offset = s->first_json_offset;
 	settle_watermark(s, &first);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #define STORE_CHECKER_H
 
 #include "internal.h"
+#include "json_record.h"
 
 #include "streamfs/check.h"
 
@@ -94,8 +95,12 @@ struct shard_check {
 	/* What the next chunk goes on from: */
 	bool knows_end, knows_sequence, knows_first;
 	uint64_t first_sequence; /* of the first segment */
-	uint64_t end_offset, end_sequence, last_arrival_ms;
+	uint64_t first_json_offset;
+	uint64_t end_offset, end_sequence, end_json_offset, last_arrival_ms;
 	bool open_record;
+	bool knows_record; /* the open record was seen from its beginning: */
+	uint64_t record_offset;
+	struct json_scan record_scan;
 	struct buf stored, meta, text;
 };
 /* A finding at an offset of the segment. */

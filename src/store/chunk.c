@@ -27,6 +27,8 @@ struct encoder {
 	struct buf frame;
 	struct buf head; /* struct chunk_header, then the stored meta */
 	struct chunk chunk;
+	const char *text; /* what was encoded; borrowed */
+	uint64_t unplaced_json_bytes;
 };
 
 struct encoder *encoder_new(void)
@@ -148,6 +150,8 @@ int chunk_encode(struct encoder *encoder, const struct chunk_input *input)
 		.record_count = input->record_count,
 		.incompatible = input->flags,
 	};
+	encoder->text = input->text;
+	encoder->unplaced_json_bytes = input->json_bytes;
 	int r = encode_frame(encoder, input);
 	if (r == 0)
 		r = encode_meta(encoder, input->meta);
@@ -161,6 +165,18 @@ int chunk_encode(struct encoder *encoder, const struct chunk_input *input)
 	return 0;
 }
 
+bool chunk_continues(const struct encoder *encoder)
+{
+	return encoder->chunk.incompatible & CHUNK_CONTINUES;
+}
+
+uint64_t chunk_json_bytes(const struct encoder *encoder, const struct json_place *place)
+{
+	const struct chunk *c = &encoder->chunk;
+	return encoder->unplaced_json_bytes +
+	       json_place_bytes(place, encoder->text, c->text_bytes, c->record_count);
+}
+
 void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct chunk *ret_chunk,
 	struct iovec ret_iov[2])
 {
@@ -171,6 +187,8 @@ void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct
 	c->arrival_ms = order->arrival_ms;
 	c->last_arrival_ms = order->last_arrival_ms;
 	c->synced_offset = order->synced_offset;
+	c->json_offset = order->json_offset;
+	c->json_bytes = order->json_bytes;
 	struct chunk_header h = {
 		.skippable_magic = le32(FORMAT_SKIPPABLE_MAGIC),
 		.skippable_bytes = le32((uint32_t)sizeof h - 8 + c->meta_bytes),
@@ -181,6 +199,8 @@ void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct
 		.first_sequence = le64(c->first_sequence),
 		.arrival_ms = le64(c->arrival_ms),
 		.synced_offset = le64(c->synced_offset),
+		.json_offset = le64(c->json_offset),
+		.json_bytes = le64(c->json_bytes),
 		.text_bytes = le32(c->text_bytes),
 		.record_count = le32(c->record_count),
 		.frame_bytes = le32(c->frame_bytes),
@@ -211,6 +231,8 @@ static int check_bounds(const struct chunk *c, uint32_t skippable_bytes)
 		return -EBADMSG;
 	if (c->text_offset > INT64_MAX - CHUNK_TEXT_MAX || c->first_sequence > INT64_MAX)
 		return -EBADMSG;
+	if (c->json_offset > INT64_MAX || c->json_bytes > INT64_MAX - c->json_offset)
+		return -EBADMSG;
 	return 0;
 }
 
@@ -231,6 +253,8 @@ int chunk_parse(const void *bytes, struct chunk *ret_chunk)
 		.arrival_ms = le64_get(h.arrival_ms),
 		.last_arrival_ms = le64_get(h.arrival_ms) + le32_get(h.last_arrival_delta_ms),
 		.synced_offset = le64_get(h.synced_offset),
+		.json_offset = le64_get(h.json_offset),
+		.json_bytes = le64_get(h.json_bytes),
 		.text_bytes = le32_get(h.text_bytes),
 		.record_count = le32_get(h.record_count),
 		.frame_bytes = le32_get(h.frame_bytes),

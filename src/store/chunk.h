@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "format.h"
+#include "json_record.h"
 
 #include <stdbool.h>
 #include <sys/uio.h>
@@ -23,6 +24,8 @@ struct chunk {
 	uint64_t arrival_ms;
 	uint64_t last_arrival_ms;
 	uint64_t synced_offset;
+	uint64_t json_offset;
+	uint64_t json_bytes;
 	uint64_t meta_hash;
 	uint64_t frame_hash;
 	uint64_t header_hash;
@@ -54,8 +57,12 @@ struct chunk_input {
 	uint32_t record_count;
 	uint16_t flags; /* CHUNK_CONTINUES, CHUNK_OPEN_END */
 	bool compress;	/* false: an LZ4 frame of uncompressed blocks */
+	uint64_t json_bytes; /* of the records that end in it, unplaced (json_record.h) */
 };
-/* Makes the frame and the meta and leaves them in the encoder. 0 or -ENOMEM, -EINVAL. */
+/*
+ * Makes the frame and the meta and leaves them in the encoder. The text is borrowed until
+ * chunk_json_bytes() was called, if it is. 0 or -ENOMEM, -EINVAL.
+ */
 int chunk_encode(struct encoder *encoder, const struct chunk_input *input);
 
 struct chunk_order {
@@ -65,7 +72,13 @@ struct chunk_order {
 	uint64_t arrival_ms;
 	uint64_t last_arrival_ms;
 	uint64_t synced_offset;
+	uint64_t json_offset;
+	uint64_t json_bytes;
 };
+/* Whether the encoded chunk begins inside of a record. */
+bool chunk_continues(const struct encoder *encoder);
+/* JSON bytes of the encoded chunk's records at this place. */
+uint64_t chunk_json_bytes(const struct encoder *encoder, const struct json_place *place);
 /*
  * Completes the encoded chunk: what it is, and its bytes as two iovecs (header with meta, frame),
  * borrowed until the encoder's next use.

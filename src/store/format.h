@@ -22,7 +22,7 @@
 #define FORMAT_WATERMARK_MAGIC 0x314B5257u /* "WRK1" */
 
 enum {
-	FORMAT_VERSION = 1,	      /* of the store as a whole, in streamfs.json */
+	FORMAT_VERSION = 2,	      /* of the store as a whole, in streamfs.json */
 	CHUNK_TEXT_MAX = 4 << 20,     /* text bytes of a chunk: one 4 MiB LZ4 block at most */
 	CHUNK_TEXT_TARGET = 1 << 20,  /* of one that is cut from something long */
 	CHUNK_META_MAX = 64 << 20,    /* raw meta bytes of a chunk */
@@ -48,6 +48,8 @@ struct chunk_header {
 	struct le64 first_sequence; /* of the record that the first byte belongs to */
 	struct le64 arrival_ms;	  /* of the first record, Unix time; never decreases in a shard */
 	struct le64 synced_offset; /* text before it was durable when this was written */
+	struct le64 json_offset;   /* JSON of the shard's records that ended before; blobs: 0 */
+	struct le64 json_bytes;	   /* JSON of the records that end in this chunk; blobs: 0 */
 	struct le32 text_bytes;	  /* 1 to CHUNK_TEXT_MAX */
 	struct le32 record_count; /* newlines that end a record in this chunk */
 	struct le32 frame_bytes;
@@ -58,10 +60,11 @@ struct chunk_header {
 	struct le64 frame_hash;	    /* XXH3-64 of the LZ4 frame */
 	struct le64 header_hash;    /* XXH3-64 of all of the header before this field */
 };
-static_assert(sizeof(struct chunk_header) == 104, "chunk header");
+static_assert(sizeof(struct chunk_header) == 120, "chunk header");
 static_assert(offsetof(struct chunk_header, owner) == 16, "chunk owner");
-static_assert(offsetof(struct chunk_header, text_bytes) == 56, "chunk text bytes");
-static_assert(offsetof(struct chunk_header, header_hash) == 96, "chunk header hash");
+static_assert(offsetof(struct chunk_header, json_offset) == 56, "chunk json offset");
+static_assert(offsetof(struct chunk_header, text_bytes) == 72, "chunk text bytes");
+static_assert(offsetof(struct chunk_header, header_hash) == 112, "chunk header hash");
 
 /*
  * Meta is a sequence of sections: type (1 byte), payload bytes (LEB128), payload. A reader skips
@@ -85,20 +88,22 @@ struct index_header {
 	struct le64 last_header_hash;  /* ... and of its last: a rewritten segment has others */
 	struct le64 end_offset;	      /* text offset behind the last chunk */
 	struct le64 end_sequence;
+	struct le64 end_json_offset;
 	struct le64 last_arrival_ms;
 	struct le64 hash; /* XXH3-64 of the entries, seeded by that of the header before this */
 };
-static_assert(sizeof(struct index_header) == 72, "index header");
+static_assert(sizeof(struct index_header) == 80, "index header");
 
 struct index_entry {
 	struct le64 text_offset;
 	struct le64 file_offset;
 	struct le64 first_sequence;
+	struct le64 json_offset;
 	struct le64 arrival_ms;
 	struct le32 stored_bytes; /* header, meta and frame */
 	struct le32 flags;	  /* enum index_flag */
 };
-static_assert(sizeof(struct index_entry) == 40, "index entry");
+static_assert(sizeof(struct index_entry) == 48, "index entry");
 
 enum index_flag {
 	INDEX_HAS_META = 1 << 0,
@@ -115,11 +120,14 @@ struct watermark_slot {
 	struct le64 counter;	      /* the valid slot with the greater one counts */
 	struct le64 synced_offset;    /* text before it is durable */
 	struct le64 synced_sequence;  /* of the record at synced_offset */
+	struct le64 synced_json_offset;
 	struct le64 horizon_offset;   /* text before it was trimmed */
-	struct le64 horizon_sequence;
+	struct le64 horizon_sequence; /* of the record at horizon_offset */
+	struct le64 horizon_json_offset;
+	struct le64 horizon_arrival_ms; /* of the last record before it; 0: none was trimmed */
 	struct le64 hash;	      /* XXH3-64 of all before this field */
 };
-static_assert(sizeof(struct watermark_slot) == 64, "watermark slot");
+static_assert(sizeof(struct watermark_slot) == 88, "watermark slot");
 enum { WATERMARK_SLOT_STRIDE = 512 };
 
 #endif

@@ -52,6 +52,7 @@ int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offs
 		.text_offset = chunk->text_offset,
 		.file_offset = file_offset,
 		.first_sequence = chunk->first_sequence,
+		.json_offset = chunk->json_offset,
 		.arrival_ms = chunk->arrival_ms,
 		.stored_bytes = chunk_stored_bytes(chunk),
 		.flags = index_flags(chunk),
@@ -61,14 +62,15 @@ int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offs
 	index->last_header_hash = chunk->header_hash;
 	index->end_offset = chunk->text_offset + chunk->text_bytes;
 	index->end_sequence = chunk->first_sequence + chunk->record_count;
+	index->end_json_offset = chunk->json_offset + chunk->json_bytes;
 	index->end_file_offset = file_offset + chunk_stored_bytes(chunk);
 	if (chunk->last_arrival_ms > index->last_arrival_ms)
 		index->last_arrival_ms = chunk->last_arrival_ms;
 	return 0;
 }
 
-int index_add_gap(
-	struct index *index, uint64_t file_offset, uint64_t end_offset, uint64_t end_sequence)
+int index_add_gap(struct index *index, uint64_t file_offset, uint64_t end_offset,
+	uint64_t end_sequence, uint64_t end_json_offset)
 {
 	struct index_item *item = index_push(index);
 	if (!item)
@@ -77,11 +79,13 @@ int index_add_gap(
 		.text_offset = index->end_offset,
 		.file_offset = file_offset,
 		.first_sequence = index->end_sequence,
+		.json_offset = index->end_json_offset,
 		.arrival_ms = index->last_arrival_ms,
 		.flags = INDEX_DAMAGED,
 	};
 	index->end_offset = end_offset;
 	index->end_sequence = end_sequence;
+	index->end_json_offset = end_json_offset;
 	return 0;
 }
 
@@ -96,6 +100,26 @@ size_t index_find(const struct index *index, uint64_t text_offset)
 			high = middle;
 	}
 	return low;
+}
+
+size_t index_find_json(const struct index *index, uint64_t json_offset)
+{
+	size_t low = 0, high = index->count;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (index->items[middle].json_offset <= json_offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+size_t index_record_start(const struct index *index, size_t i)
+{
+	while (i && index->items[i].flags & INDEX_CONTINUES)
+		i--;
+	return i;
 }
 
 /* The hash of the header is the seed of the hash of the entries. */
@@ -119,6 +143,7 @@ int index_save(const struct disk *disk, int dir, const char *name, uint64_t owne
 			.text_offset = le64(item->text_offset),
 			.file_offset = le64(item->file_offset),
 			.first_sequence = le64(item->first_sequence),
+			.json_offset = le64(item->json_offset),
 			.arrival_ms = le64(item->arrival_ms),
 			.stored_bytes = le32(item->stored_bytes),
 			.flags = le32(item->flags),
@@ -134,6 +159,7 @@ int index_save(const struct disk *disk, int dir, const char *name, uint64_t owne
 		.last_header_hash = le64(index->last_header_hash),
 		.end_offset = le64(index->end_offset),
 		.end_sequence = le64(index->end_sequence),
+		.end_json_offset = le64(index->end_json_offset),
 		.last_arrival_ms = le64(index->last_arrival_ms),
 	};
 	h.hash = le64(index_hash(&h, entries, entry_bytes));
@@ -158,7 +184,7 @@ static int check_chunk(const struct disk *disk, int fd, uint64_t offset, uint64_
 /* Items of the file in host order, with the order that a reader relies on. */
 static int load_items(const char *entries, struct index *index, uint64_t base_offset)
 {
-	uint64_t text = base_offset, file = 0;
+	uint64_t text = base_offset, file = 0, json = 0;
 	for (size_t i = 0; i < index->count; i++) {
 		struct index_entry e;
 		memcpy(&e, entries + i * sizeof e, sizeof e);
@@ -167,6 +193,7 @@ static int load_items(const char *entries, struct index *index, uint64_t base_of
 			.text_offset = le64_get(e.text_offset),
 			.file_offset = le64_get(e.file_offset),
 			.first_sequence = le64_get(e.first_sequence),
+			.json_offset = le64_get(e.json_offset),
 			.arrival_ms = le64_get(e.arrival_ms),
 			.stored_bytes = le32_get(e.stored_bytes),
 			.flags = le32_get(e.flags),
@@ -176,10 +203,15 @@ static int load_items(const char *entries, struct index *index, uint64_t base_of
 			return -EBADMSG;
 		if (item->file_offset != file || item->flags & INDEX_DAMAGED)
 			return -EBADMSG;
+		if (item->json_offset < json)
+			return -EBADMSG;
 		text = item->text_offset;
+		json = item->json_offset;
 		file += item->stored_bytes;
 	}
-	return text < index->end_offset && file == index->end_file_offset ? 0 : -EBADMSG;
+	bool ends = text < index->end_offset && file == index->end_file_offset &&
+		    json <= index->end_json_offset;
+	return ends ? 0 : -EBADMSG;
 }
 
 int index_load(const struct disk *disk, int dir, const char *name, uint64_t owner, int segment_fd,
@@ -207,6 +239,7 @@ int index_load(const struct disk *disk, int dir, const char *name, uint64_t owne
 		.capacity = count,
 		.end_offset = le64_get(h.end_offset),
 		.end_sequence = le64_get(h.end_sequence),
+		.end_json_offset = le64_get(h.end_json_offset),
 		.end_file_offset = segment_bytes,
 		.last_arrival_ms = le64_get(h.last_arrival_ms),
 		.first_header_hash = le64_get(h.first_header_hash),

@@ -15,6 +15,7 @@ struct index_item {
 	uint64_t text_offset;
 	uint64_t file_offset;
 	uint64_t first_sequence;
+	uint64_t json_offset;
 	uint64_t arrival_ms;
 	uint32_t stored_bytes; /* 0 in a damaged gap */
 	uint32_t flags;	       /* enum index_flag */
@@ -25,6 +26,7 @@ struct index {
 	size_t count, capacity;
 	uint64_t end_offset;	  /* text behind the last item */
 	uint64_t end_sequence;
+	uint64_t end_json_offset;
 	uint64_t end_file_offset; /* behind the last good chunk */
 	uint64_t last_arrival_ms;
 	uint64_t first_header_hash, last_header_hash;
@@ -34,11 +36,25 @@ void index_init(struct index *index, uint64_t base_offset, uint64_t base_sequenc
 void index_fini(struct index *index);
 /* Adds a chunk that stands at file_offset. 0 or -ENOMEM. */
 int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offset);
-/* Adds a damaged gap up to text offset `end_offset`, where the record `end_sequence` begins. */
-int index_add_gap(
-	struct index *index, uint64_t file_offset, uint64_t end_offset, uint64_t end_sequence);
+/*
+ * Adds a damaged gap up to text offset `end_offset`, where the record `end_sequence` and the JSON
+ * from `end_json_offset` on begin.
+ */
+int index_add_gap(struct index *index, uint64_t file_offset, uint64_t end_offset,
+	uint64_t end_sequence, uint64_t end_json_offset);
 /* The item that holds a text offset below end_offset. */
 size_t index_find(const struct index *index, uint64_t text_offset);
+/*
+ * The item that holds a JSON offset below end_json_offset: the one in which the record of that
+ * line ends (it begins in this item, or in the one that index_record_start() tells), or the gap.
+ */
+size_t index_find_json(const struct index *index, uint64_t json_offset);
+/* The item in which the first record of item `i` begins; a gap, if that is where it began. */
+size_t index_record_start(const struct index *index, size_t i);
+static inline uint64_t index_item_json_end(const struct index *index, size_t i)
+{
+	return i + 1 < index->count ? index->items[i + 1].json_offset : index->end_json_offset;
+}
 static inline uint64_t index_item_end(const struct index *index, size_t i)
 {
 	return i + 1 < index->count ? index->items[i + 1].text_offset : index->end_offset;

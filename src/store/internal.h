@@ -36,7 +36,7 @@ struct workspace;
 
 enum {
 	SEGMENT_TEXT_BYTES = 64 << 20,	/* text after which a segment is sealed */
-	SEGMENT_CHUNKS = 1 << 15,	/* ... or chunks: bounds its index to 1.25 MiB */
+	SEGMENT_CHUNKS = 1 << 15,	/* ... or chunks: bounds its index to 1.5 MiB */
 	OPEN_SEGMENTS = 64,		/* sealed ones kept open for readers, per store */
 	CHUNK_CACHE_SLOTS = 64,
 	CHUNK_CACHE_BYTES = 12 << 20,	/* decoded chunks kept for partial reads, per store */
@@ -63,7 +63,8 @@ struct sfs_shard {
 	pthread_mutex_t append_lock;
 	struct append_mark {	   /* where the append that is under way began; append_lock */
 		size_t index_count;
-		uint64_t end_offset, end_sequence, end_file_offset, last_arrival_ms;
+		uint64_t end_offset, end_sequence, end_json_offset;
+		uint64_t end_file_offset, last_arrival_ms;
 		uint64_t last_header_hash;
 	} mark;
 
@@ -75,7 +76,7 @@ struct sfs_shard {
 	uint64_t *bases;      /* of its segments, rising; the last is the active one's if there is one */
 	size_t base_count;
 	struct segment *active; /* NULL: none, the next append begins one */
-	uint64_t size, next_sequence, last_arrival_ms;
+	uint64_t size, next_sequence, json_size, last_arrival_ms;
 	uint64_t horizon_offset, horizon_sequence;
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
 	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */

@@ -136,23 +136,17 @@ unsigned json_digits(uint64_t number)
 	return digits;
 }
 
-/* Bytes of a line that has neither key nor payload member, with what closes it. */
-static uint64_t frame_bytes(const struct json_record *r)
-{
-	static const char frame[] =
-		"{\"shard\":\"shard-\",\"sequence\":,\"offset\":,\"time\":\"\",}\n";
-	unsigned shard = json_digits(r->shard);
-	uint64_t n = sizeof frame - 1 + WHEN_TEXT_BYTES + (shard < 4 ? 4 : shard);
-	return n + json_digits(r->sequence) + json_digits(r->offset);
-}
+/* All of a line but the key member, the payload member and the digits of its place. */
+static const char bare_line[] = "{\"shard\":\"shard-\",\"sequence\":,\"offset\":,\"time\":\"\",}\n";
+enum { BARE_BYTES = sizeof bare_line - 1 + WHEN_TEXT_BYTES, SHARD_DIGITS_MIN = 4 };
 
-static uint64_t key_member_bytes(const struct json_record *r)
+static uint64_t key_member_bytes(const char *key, size_t key_bytes)
 {
-	if (!r->key_bytes)
+	if (!key_bytes)
 		return 0;
-	struct json_scan key = {0};
-	json_scan(&key, r->key, r->key_bytes);
-	return sizeof "\"key\":\"\"," - 1 + key.bytes + key.escape_bytes;
+	struct json_scan scan = {0};
+	json_scan(&scan, key, key_bytes);
+	return sizeof "\"key\":\"\"," - 1 + scan.bytes + scan.escape_bytes;
 }
 
 static uint64_t payload_member_bytes(const struct json_scan *scan)
@@ -162,9 +156,10 @@ static uint64_t payload_member_bytes(const struct json_scan *scan)
 	return sizeof "\"data_base64\":\"\"" - 1 + (scan->bytes + 2) / 3 * 4;
 }
 
-uint64_t json_record_scanned_bytes(const struct json_record *record, const struct json_scan *scan)
+uint64_t json_unplaced_scanned_bytes(
+	const char *key, size_t key_bytes, const struct json_scan *scan)
 {
-	return frame_bytes(record) + key_member_bytes(record) + payload_member_bytes(scan);
+	return BARE_BYTES + key_member_bytes(key, key_bytes) + payload_member_bytes(scan);
 }
 
 /* Whether the line has the shape that the store gives to a claim check. */
@@ -175,14 +170,108 @@ static bool is_claim(const char *line, size_t bytes)
 	       memcmp(line + bytes - end, claim_end, end) == 0;
 }
 
+uint64_t json_unplaced_bytes(
+	const char *key, size_t key_bytes, const void *payload, size_t bytes, bool claimed)
+{
+	if (claimed && is_claim(payload, bytes)) /* all of the line but its outer braces */
+		return BARE_BYTES + key_member_bytes(key, key_bytes) + bytes - 2;
+	struct json_scan scan = {0};
+	json_scan(&scan, payload, bytes);
+	return json_unplaced_scanned_bytes(key, key_bytes, &scan);
+}
+
+/* Text that is no UTF-8 as a whole: in some of its lines, or in all. */
+static uint64_t mixed_members_bytes(const char *text, size_t bytes)
+{
+	uint64_t sum = 0;
+	for (const char *p = text, *end = text + bytes; p < end;) {
+		const char *newline = memchr(p, '\n', (size_t)(end - p));
+		struct json_scan scan = {0};
+		size_t line = newline ? (size_t)(newline - p) : (size_t)(end - p);
+		json_scan(&scan, p, line);
+		sum += payload_member_bytes(&scan);
+		p += line + 1;
+	}
+	return sum;
+}
+
+uint64_t json_unplaced_text_bytes(
+	const char *key, size_t key_bytes, const char *text, size_t bytes, uint32_t records)
+{
+	uint64_t sum = records * (BARE_BYTES + key_member_bytes(key, key_bytes));
+	struct json_scan scan = {0};
+	json_scan(&scan, text, bytes);
+	if (!json_scan_is_utf8(&scan))
+		return sum + mixed_members_bytes(text, bytes);
+	/* A newline was counted as a byte with an escape. */
+	return sum + bytes + scan.escape_bytes +
+	       records * (payload_member_bytes(&(struct json_scan){0}) - UINT64_C(2));
+}
+
+static unsigned shard_digits(uint32_t shard)
+{
+	unsigned digits = json_digits(shard);
+	return digits < SHARD_DIGITS_MIN ? SHARD_DIGITS_MIN : digits;
+}
+
+/* Digits of the numbers from `first` on, in all. */
+static uint64_t run_digits(uint64_t first, uint64_t count)
+{
+	uint64_t sum = 0;
+	while (count) {
+		unsigned digits = json_digits(first);
+		uint64_t next = 1; /* with one digit more */
+		for (unsigned i = 0; i < digits && next <= UINT64_MAX / 10; i++)
+			next *= 10;
+		uint64_t run = next > first && next - first < count ? next - first : count;
+		sum += run * digits;
+		first += run;
+		count -= run;
+	}
+	return sum;
+}
+
+static uint64_t offset_digits(
+	const struct json_place *place, const char *text, size_t bytes, uint32_t records)
+{
+	unsigned digits = json_digits(place->record_offset);
+	if (digits == json_digits(place->text_offset + bytes))
+		return (uint64_t)records * digits;
+	uint64_t sum = 0, offset = place->record_offset;
+	const char *p = text, *end = text + bytes;
+	for (uint32_t i = 0; i < records && p; i++) {
+		sum += json_digits(offset);
+		p = memchr(p, '\n', (size_t)(end - p));
+		p = p ? p + 1 : NULL;
+		offset = p ? place->text_offset + (uint64_t)(p - text) : 0;
+	}
+	return sum;
+}
+
+uint64_t json_place_bytes(
+	const struct json_place *place, const char *text, size_t bytes, uint32_t records)
+{
+	return (uint64_t)records * shard_digits(place->shard) +
+	       run_digits(place->first_sequence, records) +
+	       offset_digits(place, text, bytes, records);
+}
+
+static unsigned record_digits(const struct json_record *r)
+{
+	return shard_digits(r->shard) + json_digits(r->sequence) + json_digits(r->offset);
+}
+
+uint64_t json_record_scanned_bytes(const struct json_record *record, const struct json_scan *scan)
+{
+	return record_digits(record) +
+	       json_unplaced_scanned_bytes(record->key, record->key_bytes, scan);
+}
+
 uint64_t json_record_bytes(
 	const struct json_record *record, const void *payload, size_t bytes, bool claimed)
 {
-	if (claimed && is_claim(payload, bytes)) /* all of the line but its outer braces */
-		return frame_bytes(record) + key_member_bytes(record) + bytes - 2;
-	struct json_scan scan = {0};
-	json_scan(&scan, payload, bytes);
-	return json_record_scanned_bytes(record, &scan);
+	return record_digits(record) +
+	       json_unplaced_bytes(record->key, record->key_bytes, payload, bytes, claimed);
 }
 
 static bool is_plain(uint8_t c)

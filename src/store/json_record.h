@@ -57,6 +57,32 @@ uint64_t json_record_scanned_bytes(const struct json_record *record, const struc
 uint64_t json_record_bytes(
 	const struct json_record *record, const void *payload, size_t bytes, bool claimed);
 
+/*
+ * The same of records that have no place yet: all but the digits of shard, sequence number and
+ * offset. Of a scanned payload; of one at hand; of `records` lines of text, each ended by its
+ * newline, that have one key and of which none is a claim check. key_bytes 0: no key.
+ */
+uint64_t json_unplaced_scanned_bytes(
+	const char *key, size_t key_bytes, const struct json_scan *scan);
+uint64_t json_unplaced_bytes(
+	const char *key, size_t key_bytes, const void *payload, size_t bytes, bool claimed);
+uint64_t json_unplaced_text_bytes(
+	const char *key, size_t key_bytes, const char *text, size_t bytes, uint32_t records);
+
+/* Where text stands. */
+struct json_place {
+	uint32_t shard;
+	uint64_t first_sequence; /* of the record that its first byte belongs to */
+	uint64_t record_offset;	 /* where this record begins, which may be before the text */
+	uint64_t text_offset;
+};
+/*
+ * And these digits, of the `records` records that end in the text. Looks at the text only if a
+ * power of ten is among its offsets.
+ */
+uint64_t json_place_bytes(
+	const struct json_place *place, const char *text, size_t bytes, uint32_t records);
+
 /* Decimal digits of a number. */
 unsigned json_digits(uint64_t number);
 

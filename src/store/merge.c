@@ -106,6 +106,7 @@ static int add_chunk(struct merge *m, const struct chunk *chunk)
 			.first_sequence = chunk->first_sequence,
 			.arrival_ms = chunk->arrival_ms,
 			.synced_offset = chunk->synced_offset,
+			.json_offset = chunk->json_offset,
 		};
 	int r = buf_reserve(&m->text, chunk->text_bytes);
 	if (r == 0)
@@ -118,6 +119,7 @@ static int add_chunk(struct merge *m, const struct chunk *chunk)
 	m->text.size += chunk->text_bytes;
 	m->records += chunk->record_count;
 	m->order.last_arrival_ms = chunk->last_arrival_ms;
+	m->order.json_bytes += chunk->json_bytes;
 	return m->text.size >= MERGE_TEXT_BYTES ? flush_chunk(m) : 0;
 }
 
@@ -160,7 +162,8 @@ static int write_merged(struct merge *m)
 	if (r == 0)
 		r = flush_chunk(m);
 	const struct index *a = &m->old->index, *b = &m->index;
-	if (r == 0 && (a->end_offset != b->end_offset || a->end_sequence != b->end_sequence))
+	if (r == 0 && (a->end_offset != b->end_offset || a->end_sequence != b->end_sequence ||
+			      a->end_json_offset != b->end_json_offset))
 		r = -EBADMSG;
 	return r == 0 ? disk_sync(&m->shard->stream->store->disk, m->fd) : r;
 }

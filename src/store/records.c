@@ -2,6 +2,7 @@
 #include "records.h"
 
 #include "cleanup.h"
+#include "json_record.h"
 #include "shard.h"
 #include "stream.h"
 
@@ -35,6 +36,7 @@ static int batch_add_record(struct batch *batch, struct key_text key, const char
 	batch->text.data[batch->text.size++] = '\n';
 	batch->has_meta |= key.bytes || claim;
 	batch->records++;
+	batch->json_bytes += json_unplaced_bytes(key.data, key.bytes, line, bytes, claim);
 	return 0;
 }
 
@@ -84,6 +86,7 @@ static int encode_batch(struct workspace *w, struct batch *batch)
 		.meta = meta,
 		.record_count = batch->records,
 		.compress = compresses(batch->shard),
+		.json_bytes = batch->json_bytes,
 	};
 	return chunk_encode(w->encoder, &input);
 }
@@ -103,7 +106,7 @@ static int key_meta(struct buf *meta, struct key_text key)
 
 /* One piece of a long record; the last one brings its newline. */
 static int append_piece(struct workspace *w, struct sfs_shard *shard,
-	const struct long_record *record, uint64_t at, char *piece)
+	const struct long_record *record, uint64_t at, char *piece, struct json_scan *scan)
 {
 	bool last = record->bytes - at < CHUNK_TEXT_TARGET;
 	size_t bytes = last ? (size_t)(record->bytes - at) : CHUNK_TEXT_TARGET, got = 0;
@@ -113,6 +116,7 @@ static int append_piece(struct workspace *w, struct sfs_shard *shard,
 		return r;
 	if (got != bytes)
 		return -EIO;
+	json_scan(scan, piece, bytes);
 	if (last)
 		piece[bytes++] = '\n';
 	struct chunk_input input = {
@@ -122,6 +126,9 @@ static int append_piece(struct workspace *w, struct sfs_shard *shard,
 		.record_count = last,
 		.flags = (uint16_t)((at ? CHUNK_CONTINUES : 0) | (last ? 0 : CHUNK_OPEN_END)),
 		.compress = compresses(shard),
+		.json_bytes = last ? json_unplaced_scanned_bytes(
+					     record->key.data, record->key.bytes, scan)
+				   : 0,
 	};
 	r = chunk_encode(w->encoder, &input);
 	return r < 0 ? r : shard_append_chunk(shard, w->encoder);
@@ -133,9 +140,10 @@ static int append_long(
 	_cleanup_free_ char *piece = malloc(CHUNK_TEXT_TARGET + 1);
 	if (!piece)
 		return -ENOMEM;
+	struct json_scan scan = {0};
 	int r = key_meta(&w->meta, record->key);
 	for (uint64_t at = 0; r == 0; at += CHUNK_TEXT_TARGET) {
-		r = append_piece(w, shard, record, at, piece);
+		r = append_piece(w, shard, record, at, piece, &scan);
 		if (record->bytes - at < CHUNK_TEXT_TARGET)
 			break;
 	}
@@ -179,12 +187,14 @@ int append_text(struct workspace *w, struct sfs_shard *shard, struct key_text ke
 	int r = key_meta(&w->meta, key);
 	if (r < 0)
 		return r;
+	uint32_t records = count_newlines(text, bytes);
 	struct chunk_input input = {
 		.text = text,
 		.text_bytes = bytes,
 		.meta = &w->meta,
-		.record_count = count_newlines(text, bytes),
+		.record_count = records,
 		.compress = compresses(shard),
+		.json_bytes = json_unplaced_text_bytes(key.data, key.bytes, text, bytes, records),
 	};
 	r = chunk_encode(w->encoder, &input);
 	if (r == 0)

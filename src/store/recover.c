@@ -117,6 +117,7 @@ void scan_drop_open_record(struct scan *scan)
 		i--; /* else it began in the gap: what is behind that goes */
 	index->end_offset = index->items[i].text_offset;
 	index->end_sequence = index->items[i].first_sequence;
+	index->end_json_offset = index->items[i].json_offset;
 	index->end_file_offset = index->items[i].file_offset;
 	index->count = i;
 }
@@ -184,10 +185,13 @@ static int note_lost_end(struct sfs_shard *shard, struct scan *scan)
 	uint64_t sequence = w->synced_sequence > scan->index.end_sequence
 				    ? w->synced_sequence
 				    : scan->index.end_sequence;
+	uint64_t json = w->synced_json_offset > scan->index.end_json_offset
+				? w->synced_json_offset
+				: scan->index.end_json_offset;
 	scan->gap_count++;
 	scan->gap_bytes += w->synced_offset - from;
 	return index_add_gap(
-		&scan->index, scan->index.end_file_offset, w->synced_offset, sequence);
+		&scan->index, scan->index.end_file_offset, w->synced_offset, sequence, json);
 }
 
 static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct scan *scan)
@@ -252,6 +256,7 @@ static void take_end(struct sfs_shard *shard, const struct index *index)
 {
 	shard->size = index->end_offset;
 	shard->next_sequence = index->end_sequence;
+	shard->json_size = index->end_json_offset;
 	shard->last_arrival_ms = index->last_arrival_ms;
 	shard->synced_offset = shard->watermark.synced_offset < shard->size
 				       ? shard->watermark.synced_offset
@@ -318,6 +323,8 @@ static int settle_without_segments(struct sfs_shard *shard)
 	const struct watermark *w = &shard->watermark;
 	shard->size = shard->synced_offset = w->synced_offset;
 	shard->next_sequence = w->synced_sequence;
+	shard->json_size = w->synced_json_offset;
+	shard->last_arrival_ms = w->horizon_arrival_ms;
 	if (w->synced_offset == w->horizon_offset)
 		return 0;
 	store_report(shard->stream->store, SFS_ERROR,

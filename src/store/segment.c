@@ -121,7 +121,8 @@ static int chunk_at(struct walk *walk, uint64_t at, struct chunk *ret_chunk)
 	if (r < 0)
 		return r;
 	if (c.owner != walk->owner || c.text_offset < scan->index.end_offset ||
-		c.first_sequence < scan->index.end_sequence)
+		c.first_sequence < scan->index.end_sequence ||
+		c.json_offset < scan->index.end_json_offset)
 		return -EBADMSG;
 	if (chunk_stored_bytes(&c) > scan->file_bytes - at)
 		return -EBADMSG;
@@ -165,7 +166,8 @@ static int note_gap(struct scan *scan, uint64_t at, const struct chunk *next)
 		return 0; /* junk between two chunks that follow on each other */
 	scan->gap_count++;
 	scan->gap_bytes += next->text_offset - scan->index.end_offset;
-	return index_add_gap(&scan->index, at, next->text_offset, next->first_sequence);
+	return index_add_gap(&scan->index, at, next->text_offset, next->first_sequence,
+		next->json_offset);
 }
 
 static int walk_chunks(struct walk *walk)
@@ -234,7 +236,7 @@ int segment_check_chunk(const struct index_item *item, uint64_t owner, uint64_t 
 	if (r < 0)
 		return r;
 	if (c.owner != owner || c.text_offset != item->text_offset || c.text_bytes != text_bytes ||
-		c.first_sequence != item->first_sequence ||
+		c.first_sequence != item->first_sequence || c.json_offset != item->json_offset ||
 		chunk_stored_bytes(&c) != item->stored_bytes)
 		return -EBADMSG;
 	*ret_chunk = c;

@@ -143,6 +143,13 @@ uint64_t sfs_shard_size(struct sfs_shard *shard)
 	return shard->size;
 }
 
+uint64_t shard_json_size(struct sfs_shard *shard)
+{
+	(void)shard_open(shard);
+	SCOPED_LOCK(&shard->lock);
+	return shard->json_size;
+}
+
 int sfs_shard_wait(struct sfs_shard *shard, uint64_t offset, int timeout_ms)
 {
 	int r = shard_open(shard);

@@ -64,6 +64,9 @@ struct chunk_text {
 void chunk_text_ref(void *text);
 void chunk_text_unref(void *text);
 
+/* Bytes of the JSON lines of all records ever appended. Opens the shard. */
+uint64_t shard_json_size(struct sfs_shard *shard);
+
 /* True if no record was ever appended. Opens the shard. */
 int shard_is_empty(struct sfs_shard *shard, bool *ret_empty);
 

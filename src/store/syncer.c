@@ -95,7 +95,7 @@ struct sync_job {
 	struct segment **files; /* counted */
 	size_t file_count;
 	int dir; /* the shard's directory if it has to be synced too, or -1 */
-	uint64_t target_offset, target_sequence;
+	uint64_t target_offset, target_sequence, target_json_offset;
 };
 
 static void take_waiters_locked(struct sfs_shard *shard, struct sync_job *job)
@@ -108,6 +108,7 @@ static void take_files_locked(struct sfs_shard *shard, struct sync_job *job)
 {
 	job->target_offset = shard->size;
 	job->target_sequence = shard->next_sequence;
+	job->target_json_offset = shard->json_size;
 	job->files = shard->unsynced;
 	job->file_count = shard->unsynced_count;
 	shard->unsynced = NULL;
@@ -175,6 +176,7 @@ static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 	struct watermark next = shard->watermark;
 	next.synced_offset = job->target_offset;
 	next.synced_sequence = job->target_sequence;
+	next.synced_json_offset = job->target_json_offset;
 	if (r == 0)
 		r = watermark_store(&store->disk, shard->watermark_fd, shard->tag, &next);
 	if (r < 0)

@@ -19,11 +19,16 @@ static bool parse_slot(const uint8_t *bytes, uint64_t owner, struct watermark *r
 		.counter = le64_get(s.counter),
 		.synced_offset = le64_get(s.synced_offset),
 		.synced_sequence = le64_get(s.synced_sequence),
+		.synced_json_offset = le64_get(s.synced_json_offset),
 		.horizon_offset = le64_get(s.horizon_offset),
 		.horizon_sequence = le64_get(s.horizon_sequence),
+		.horizon_json_offset = le64_get(s.horizon_json_offset),
+		.horizon_arrival_ms = le64_get(s.horizon_arrival_ms),
 	};
 	return ret->synced_offset <= INT64_MAX && ret->synced_sequence <= INT64_MAX &&
-	       ret->horizon_offset <= ret->synced_offset;
+	       ret->synced_json_offset <= INT64_MAX &&
+	       ret->horizon_offset <= ret->synced_offset &&
+	       ret->horizon_json_offset <= ret->synced_json_offset;
 }
 
 static int read_slots(const struct disk *disk, int dir, const char *name,
@@ -91,8 +96,11 @@ int watermark_store(const struct disk *disk, int fd, uint64_t owner, struct wate
 		.counter = le64(counter),
 		.synced_offset = le64(watermark->synced_offset),
 		.synced_sequence = le64(watermark->synced_sequence),
+		.synced_json_offset = le64(watermark->synced_json_offset),
 		.horizon_offset = le64(watermark->horizon_offset),
 		.horizon_sequence = le64(watermark->horizon_sequence),
+		.horizon_json_offset = le64(watermark->horizon_json_offset),
+		.horizon_arrival_ms = le64(watermark->horizon_arrival_ms),
 	};
 	s.hash = le64(XXH3_64bits(&s, offsetof(struct watermark_slot, hash)));
 	int r = disk_write(disk, fd, (counter & 1) * WATERMARK_SLOT_STRIDE, &s, sizeof s);

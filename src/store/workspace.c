@@ -121,6 +121,7 @@ void workspace_reset(struct workspace *workspace)
 		batch->shard = NULL;
 		batch->has_meta = false;
 		batch->records = 0;
+		batch->json_bytes = 0;
 		SLIST_INSERT_HEAD(&workspace->idle, batch, link);
 	}
 	workspace->slots.size = 0;

@@ -16,6 +16,7 @@ struct batch {
 	struct meta_writer meta;
 	bool has_meta; /* some record has a key or is a claim check */
 	uint32_t records;
+	uint64_t json_bytes; /* of these, unplaced (json_record.h) */
 	SLIST_ENTRY(batch) link;
 };
 

@@ -119,7 +119,7 @@ START_TEST(another_format_is_refused)
 	struct fixture f;
 	start(&f);
 	char path[PATH_BYTES];
-	shell("sed -i 's/\"format\": 1/\"format\": 99/' \"$1\"", path_of(&f, "streamfs.json", path),
+	shell("sed -i 's/\"format\": 2/\"format\": 99/' \"$1\"", path_of(&f, "streamfs.json", path),
 		"");
 	uint64_t before = tree_hash(f.store);
 	ck_assert_int_eq(run_check(&f, true, NULL), -EPROTONOSUPPORT);

@@ -13,6 +13,10 @@ struct segment_writer {
 	struct chunk_order order; /* of the next chunk */
 	struct encoder *encoder;
 	int fd;
+	uint64_t json_more;	/* that the next chunk's header says too much */
+	bool claims;		/* the next chunk's record is a claim check */
+	uint64_t record_offset; /* of a record that is open */
+	struct json_scan scan;
 };
 
 static void start(struct segment_writer *w, struct fixture *f)
@@ -39,6 +43,22 @@ static void finish(struct segment_writer *w)
 	fixture_close(w->f);
 }
 
+static uint64_t unplaced_json(
+	struct segment_writer *w, const char *text, uint32_t records, uint16_t flags)
+{
+	size_t bytes = strlen(text);
+	if (w->claims)
+		return json_unplaced_bytes(NULL, 0, text, bytes - 1, true);
+	if (!flags)
+		return json_unplaced_text_bytes(NULL, 0, text, bytes, records);
+	if (!(flags & CHUNK_CONTINUES)) {
+		w->record_offset = w->order.text_offset;
+		w->scan = (struct json_scan){0};
+	}
+	json_scan(&w->scan, text, bytes - records);
+	return records ? json_unplaced_scanned_bytes(NULL, 0, &w->scan) : 0;
+}
+
 static void put_chunk(struct segment_writer *w, const char *text, uint32_t records, uint16_t flags,
 	const struct buf *meta)
 {
@@ -46,13 +66,19 @@ static void put_chunk(struct segment_writer *w, const char *text, uint32_t recor
 		.text_bytes = strlen(text),
 		.meta = meta,
 		.record_count = records,
-		.flags = flags};
+		.flags = flags,
+		.json_bytes = unplaced_json(w, text, records, flags)};
+	struct json_place place = {.first_sequence = w->order.first_sequence,
+		.record_offset = flags & CHUNK_CONTINUES ? w->record_offset : w->order.text_offset,
+		.text_offset = w->order.text_offset};
 	struct chunk chunk;
 	struct iovec iov[2];
 	ck_assert_int_eq(chunk_encode(w->encoder, &input), 0);
+	w->order.json_bytes = chunk_json_bytes(w->encoder, &place) + w->json_more;
 	chunk_seal(w->encoder, &w->order, &chunk, iov);
 	ck_assert_int_eq(writev(w->fd, iov, 2), chunk_stored_bytes(&chunk));
 	w->order.text_offset += input.text_bytes;
+	w->order.json_offset += w->order.json_bytes;
 	w->order.first_sequence += records;
 }
 
@@ -135,6 +161,53 @@ START_TEST(a_chunk_that_contradicts_itself_is_found)
 }
 END_TEST
 
+static const struct {
+	int bytes_more, offset_more;
+	const char *words;
+} json_faults[] = {
+	{1, 0, "another length as JSON"}, {-1, 0, "another length as JSON"},
+	{0, 1, "its JSON offset does not go on"},
+	{0, -1, "damaged; text 4"}, /* such a one is not even found */
+};
+
+START_TEST(json_that_does_not_add_up_is_found)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	put_chunk(&w, "one\n", 1, 0, NULL);
+	w.order.json_offset += (uint64_t)json_faults[_i].offset_more;
+	w.json_more = (uint64_t)json_faults[_i].bytes_more;
+	put_chunk(&w, "two\n", 1, 0, NULL);
+	w.json_more = 0;
+	if (json_faults[_i].offset_more < 0)
+		w.order.json_offset += 5;
+	put_chunk(&w, "three\n", 1, 0, NULL);
+	assert_found(&w, json_faults[_i].words);
+	finish(&w);
+}
+END_TEST
+
+START_TEST(json_of_a_record_over_many_chunks_is_checked)
+{
+	struct fixture f;
+	struct segment_writer w;
+	start(&w, &f);
+	put_chunk(&w, "eleven bytes\n", 1, 0, NULL);
+	put_chunk(&w, "a \"long\" \xe2", 0, CHUNK_OPEN_END, NULL);
+	put_chunk(&w, "\x82", 0, CHUNK_OPEN_END | CHUNK_CONTINUES, NULL);
+	w.json_more = _i ? 1 : 0;
+	put_chunk(&w, "\xac record\n", 1, CHUNK_CONTINUES, NULL);
+	w.json_more = 0;
+	put_chunk(&w, "\xff\n\n", 2, 0, NULL);
+	if (_i)
+		assert_found(&w, "another length as JSON");
+	else
+		ck_assert_clean(&f);
+	finish(&w);
+}
+END_TEST
+
 START_TEST(the_first_record_of_a_shard_is_number_0)
 {
 	struct fixture f;
@@ -180,7 +253,9 @@ START_TEST(a_durable_record_without_its_end_is_left)
 	put_chunk(&w, "one\n", 1, 0, NULL);
 	put_chunk(&w, "a long", 0, CHUNK_OPEN_END, NULL);
 	struct disk disk = {.hook = NULL};
-	struct watermark mark = {.synced_offset = w.order.text_offset, .synced_sequence = 1};
+	struct watermark mark = {.synced_offset = w.order.text_offset,
+		.synced_sequence = 1,
+		.synced_json_offset = w.order.json_offset};
 	int fd = open(path_of(&f, "streams/s/shard-0000/synced", path), O_WRONLY | O_CREAT, 0600);
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	assert_found(&w, "the end of the last record is missing");
@@ -190,6 +265,15 @@ START_TEST(a_durable_record_without_its_end_is_left)
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	ck_assert_int_eq(run_check(&f, false, NULL), 0);
 	ck_assert_said(&f, "text 2 is of record 0, but the watermark says 7");
+	/* ... and its JSON offsets. */
+	mark.synced_offset = 4;
+	mark.synced_sequence = 1;
+	mark.synced_json_offset = w.order.json_offset + 1;
+	mark.horizon_json_offset = 5;
+	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
+	ck_assert_int_eq(run_check(&f, false, NULL), 0);
+	ck_assert_said(&f, "the next record as JSON is at");
+	ck_assert_said(&f, "text 0 is at JSON offset 0, but the horizon says 5");
 	close(fd);
 	finish(&w);
 }
@@ -234,7 +318,9 @@ static void put_claim(struct segment_writer *w, const char *line, uint8_t digit,
 	memset(claim.digest, digit, sizeof claim.digest);
 	meta_writer_reset(&meta);
 	ck_assert_int_eq(meta_writer_record(&meta, NULL, 0, 1000, &claim), 0);
+	w->claims = true;
 	put_chunk(w, line, 1, 0, meta_writer_finish(&meta));
+	w->claims = false;
 	meta_writer_fini(&meta);
 }
 
@@ -286,6 +372,7 @@ START_TEST(a_claim_check_of_another_size_is_found)
 	ck_assert_int_eq(digest_from_hex(hex, claim.digest), 0);
 	meta_writer_reset(&meta);
 	ck_assert_int_eq(meta_writer_record(&meta, NULL, 0, 1000, &claim), 0);
+	w.claims = true;
 	put_chunk(&w, text, 1, 0, meta_writer_finish(&meta));
 	meta_writer_fini(&meta);
 	ck_assert_int_eq(run_check(&f, false, NULL), 0);
@@ -302,6 +389,9 @@ int main(void)
 	tcase_add_test(t, chunks_that_follow_on_each_other_are_sound);
 	tcase_add_loop_test(t, a_chunk_that_contradicts_itself_is_found, 0,
 		(int)(sizeof faults / sizeof *faults));
+	tcase_add_loop_test(t, json_that_does_not_add_up_is_found, 0,
+		(int)(sizeof json_faults / sizeof *json_faults));
+	tcase_add_loop_test(t, json_of_a_record_over_many_chunks_is_checked, 0, 2);
 	tcase_add_test(t, the_first_record_of_a_shard_is_number_0);
 	tcase_add_test(t, a_torn_record_is_dropped_as_a_whole);
 	tcase_add_test(t, a_durable_record_without_its_end_is_left);

@@ -13,6 +13,8 @@ static const struct chunk_order order = {
 	.arrival_ms = 1700000000000,
 	.last_arrival_ms = 1700000000000 + UINT32_MAX,
 	.synced_offset = 4000,
+	.json_offset = 9000,
+	.json_bytes = 1234,
 };
 
 /* A chunk as it lies on the disk. */
@@ -90,6 +92,8 @@ static void check_round_trip(const struct chunk_input *input)
 	ck_assert_uint_eq(c.arrival_ms, order.arrival_ms);
 	ck_assert_uint_eq(c.last_arrival_ms, order.last_arrival_ms);
 	ck_assert_uint_eq(c.synced_offset, order.synced_offset);
+	ck_assert_uint_eq(c.json_offset, order.json_offset);
+	ck_assert_uint_eq(c.json_bytes, order.json_bytes);
 	ck_assert_uint_eq(c.text_bytes, input->text_bytes);
 	ck_assert_uint_eq(c.record_count, input->record_count);
 	ck_assert_uint_eq(c.incompatible & ~CHUNK_META_LZ4, input->flags);
@@ -253,6 +257,11 @@ START_TEST(a_sound_header_is_still_held_to_its_bounds)
 	CHECK_REFUSED(text_offset, le64(INT64_MAX), -EBADMSG);
 	CHECK_REFUSED(text_offset, le64(UINT64_MAX), -EBADMSG);
 	CHECK_REFUSED(first_sequence, le64(UINT64_MAX), -EBADMSG);
+	CHECK_REFUSED(json_offset, le64(UINT64_MAX), -EBADMSG);
+	CHECK_REFUSED(json_bytes, le64(UINT64_MAX), -EBADMSG);
+	CHECK_REFUSED(json_bytes, le64(INT64_MAX - UINT64_C(8999)), -EBADMSG);
+	CHECK_REFUSED(json_bytes, le64(INT64_MAX - UINT64_C(9000)), 0);
+	CHECK_REFUSED(skippable_bytes, le32(112), -EBADMSG);
 	free(s.data);
 	buf_fini(&meta);
 }

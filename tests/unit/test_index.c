@@ -25,7 +25,9 @@ static void make_segment(uint64_t base)
 			.text_offset = text_offset,
 			.first_sequence = 5 + i,
 			.arrival_ms = 100 + i,
-			.last_arrival_ms = 100 + i};
+			.last_arrival_ms = 100 + i,
+			.json_offset = made.count ? made.end_json_offset : 7000,
+			.json_bytes = 100 + i};
 		struct chunk chunk;
 		struct iovec iov[2];
 		ck_assert_int_eq(chunk_encode(encoder, &input), 0);
@@ -54,6 +56,7 @@ static int load(uint64_t owner, uint64_t bytes, uint64_t base)
 	ck_assert_mem_eq(index.items, made.items, made.count * sizeof *made.items);
 	ck_assert_uint_eq(index.end_offset, made.end_offset);
 	ck_assert_uint_eq(index.end_sequence, made.end_sequence);
+	ck_assert_uint_eq(index.end_json_offset, made.end_json_offset);
 	ck_assert_uint_eq(index.end_file_offset, made.end_file_offset);
 	ck_assert_uint_eq(index.last_arrival_ms, made.last_arrival_ms);
 	ck_assert_uint_eq(index.first_header_hash, made.first_header_hash);
@@ -73,6 +76,49 @@ START_TEST(every_offset_is_found)
 }
 END_TEST
 
+START_TEST(every_json_offset_is_found)
+{
+	make_segment(1000);
+	ck_assert_uint_eq(made.items[0].json_offset, 7000);
+	for (size_t i = 0; i < CHUNKS; i++) {
+		uint64_t from = made.items[i].json_offset, to = index_item_json_end(&made, i);
+		ck_assert_uint_eq(to - from, 100 + i);
+		for (uint64_t at = from; at < to; at++)
+			ck_assert_uint_eq(index_find_json(&made, at), i);
+	}
+	drop_segment();
+}
+END_TEST
+
+/* Pieces of a record have no JSON until it ends. */
+START_TEST(json_of_a_long_record_is_found_where_it_ends)
+{
+	struct index index;
+	index_init(&index, 0, 0);
+	const uint16_t flags[] = {0, CHUNK_OPEN_END, CHUNK_OPEN_END | CHUNK_CONTINUES,
+		CHUNK_CONTINUES, 0};
+	for (unsigned i = 0; i < 5; i++) {
+		bool ends = !(flags[i] & CHUNK_OPEN_END);
+		struct chunk chunk = {.text_offset = index.end_offset,
+			.text_bytes = 10,
+			.first_sequence = index.end_sequence,
+			.record_count = ends,
+			.json_offset = index.end_json_offset,
+			.json_bytes = ends ? 100 : 0,
+			.incompatible = flags[i]};
+		ck_assert_int_eq(index_add(&index, &chunk, i * 200), 0);
+	}
+	ck_assert_uint_eq(index_find_json(&index, 99), 0);
+	ck_assert_uint_eq(index_find_json(&index, 100), 3);
+	ck_assert_uint_eq(index_find_json(&index, 199), 3);
+	ck_assert_uint_eq(index_record_start(&index, 3), 1);
+	ck_assert_uint_eq(index_find_json(&index, 200), 4);
+	ck_assert_uint_eq(index_record_start(&index, 4), 4);
+	ck_assert_uint_eq(index.end_json_offset, 300);
+	index_fini(&index);
+}
+END_TEST
+
 START_TEST(gaps_are_items)
 {
 	struct index index;
@@ -80,16 +126,23 @@ START_TEST(gaps_are_items)
 		.text_bytes = 10,
 		.first_sequence = 9,
 		.record_count = 2,
+		.json_offset = 700,
+		.json_bytes = 200,
 		.frame_bytes = 20};
 	index_init(&index, 0, 0);
-	ck_assert_int_eq(index_add_gap(&index, 0, 50, 9), 0);
+	ck_assert_int_eq(index_add_gap(&index, 0, 50, 9, 700), 0);
 	ck_assert_int_eq(index_add(&index, &chunk, 300), 0);
-	ck_assert_int_eq(index_add_gap(&index, 424, 80, 12), 0);
+	ck_assert_int_eq(index_add_gap(&index, 440, 80, 12, 1500), 0);
 	ck_assert_uint_eq(index.count, 3);
 	ck_assert_uint_eq(index_find(&index, 49), 0);
 	ck_assert_uint_eq(index_find(&index, 50), 1);
 	ck_assert_uint_eq(index_find(&index, 60), 2);
 	ck_assert_uint_eq(index.items[2].first_sequence, 11);
+	ck_assert_uint_eq(index.items[2].json_offset, 900);
+	ck_assert_uint_eq(index_find_json(&index, 699), 0);
+	ck_assert_uint_eq(index_find_json(&index, 700), 1);
+	ck_assert_uint_eq(index_find_json(&index, 900), 2);
+	ck_assert_uint_eq(index.end_json_offset, 1500);
 	ck_assert_uint_eq(index.end_offset, 80);
 	ck_assert_uint_eq(index.end_sequence, 12);
 	ck_assert(index.items[0].flags & INDEX_DAMAGED && index.items[2].flags & INDEX_DAMAGED);
@@ -124,6 +177,10 @@ START_TEST(an_index_of_something_else_is_refused)
 	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
 	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
 	made.last_header_hash = last;
+	made.items[4].json_offset = made.items[3].json_offset - 1;
+	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
+	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
+	made.items[4].json_offset = made.items[3].json_offset + 103;
 	made.items[4].file_offset++;
 	ck_assert_int_eq(index_save(&disk, dir.fd, "index", OWNER, &made), 0);
 	ck_assert_int_eq(load(OWNER, made.end_file_offset, 1000), -EBADMSG);
@@ -158,6 +215,8 @@ int main(void)
 	Suite *suite = suite_create("index");
 	TCase *tcase = add_case(suite, "index");
 	tcase_add_test(tcase, every_offset_is_found);
+	tcase_add_test(tcase, every_json_offset_is_found);
+	tcase_add_test(tcase, json_of_a_long_record_is_found_where_it_ends);
 	tcase_add_test(tcase, gaps_are_items);
 	tcase_add_test(tcase, a_saved_index_is_loaded);
 	tcase_add_test(tcase, an_index_of_something_else_is_refused);

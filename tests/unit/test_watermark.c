@@ -23,8 +23,11 @@ static void store_marks(unsigned count)
 	for (unsigned i = 1; i <= count; i++) {
 		mark.synced_offset = i * 100;
 		mark.synced_sequence = i;
+		mark.synced_json_offset = i * 300;
 		mark.horizon_offset = i * 10;
 		mark.horizon_sequence = i / 2;
+		mark.horizon_json_offset = i * 30;
+		mark.horizon_arrival_ms = i * 1000;
 		ck_assert_int_eq(watermark_store(&disk, fd, OWNER, &mark), 0);
 		ck_assert_uint_eq(mark.counter, i);
 	}
@@ -48,6 +51,9 @@ START_TEST(the_last_one_stored_counts)
 	ck_assert_uint_eq(mark.synced_sequence, _i + 1);
 	ck_assert_uint_eq(mark.horizon_offset, (_i + 1) * 10);
 	ck_assert_uint_eq(mark.horizon_sequence, (_i + 1) / 2);
+	ck_assert_uint_eq(mark.synced_json_offset, (_i + 1) * 300);
+	ck_assert_uint_eq(mark.horizon_json_offset, (_i + 1) * 30);
+	ck_assert_uint_eq(mark.horizon_arrival_ms, (_i + 1) * 1000);
 }
 END_TEST
 
@@ -111,7 +117,7 @@ END_TEST
 START_TEST(a_sound_slot_is_still_held_to_its_bounds)
 {
 	struct watermark mark;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 5; i++) {
 		struct watermark_slot s = {
 			.magic = le32(FORMAT_WATERMARK_MAGIC),
 			.owner = le64(OWNER),
@@ -119,6 +125,8 @@ START_TEST(a_sound_slot_is_still_held_to_its_bounds)
 			.synced_offset = le64(i == 0 ? UINT64_MAX : 100),
 			.synced_sequence = le64(i == 1 ? UINT64_MAX : 1),
 			.horizon_offset = le64(i == 2 ? 101 : 100),
+			.synced_json_offset = le64(i == 3 ? UINT64_MAX : 300),
+			.horizon_json_offset = le64(i == 4 ? 301 : 300),
 		};
 		s.hash = le64(XXH3_64bits(&s, offsetof(struct watermark_slot, hash)));
 		put_at(mark_path(), 0, &s, sizeof s);
