@@ -238,7 +238,8 @@ static int run(const struct cli_options *options, const struct paths *paths, str
 	};
 	int r = open_store(paths->store, &store_options, &diag, &store);
 	if (r < 0)
-		return fail(EXIT_MOUNT, "%s", *diag.text ? diag.text : strerror(-r));
+		return fail(EXIT_MOUNT, "%s%s", *diag.text ? diag.text : strerror(-r),
+			r == -EROFS ? "; with -o ro a store can be read there" : "");
 	int code = serve(store, options, paths, state);
 	r = sfs_store_close(store);
 	if (r < 0) {

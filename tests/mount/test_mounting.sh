@@ -303,6 +303,25 @@ test_read_only()
 	echo y >>"$M/a/shard-0000"
 }
 
+test_a_store_on_a_read_only_disk()
+{
+	mkdir "$T/disk" "$M"
+	mount -t tmpfs streamfs-test "$T/disk"
+	S=$T/disk/store
+	mount_store
+	new_stream a
+	echo x >>"$M/a/shard-0000"
+	unmount
+	mount -o remount,ro "$T/disk"
+	refused 32 "Read-only file system; with -o ro" "$S" "$M"
+	refused 32 "Read-only file system" "$T/disk/new" "$M"
+	mount_store -o ro
+	eq x "$(cat "$M/a/shard-0000")"
+	errno EROFS open wa "$M/a/shard-0000"
+	unmount
+	exits 0 "$FSCK_BIN" -n "$S"
+}
+
 test_what_mount_and_findmnt_show()
 {
 	mount_store
