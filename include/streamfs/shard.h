@@ -28,14 +28,19 @@ struct sfs_shard_info {
 	uint64_t quarantined_bytes; /* text that is damaged and answers -EBADMSG */
 	char hash_first[33];	   /* hash range, inclusive, as 32 hex digits */
 	char hash_last[33];
-	uint32_t parents[2];
-	uint32_t parent_count;
+	uint32_t parent_count;	   /* sfs_shard_parents() tells which */
 };
 
 SFS_API struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard);
 SFS_API void sfs_shard_unref(struct sfs_shard *shard); /* NULL is fine */
 
 SFS_API void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info);
+/*
+ * Numbers, rising, of the shards that this one follows on: they are closed, and all their records
+ * came before its first. Some may be gone. `ret_numbers` is the caller's to free().
+ */
+SFS_API int sfs_shard_parents(
+	const struct sfs_shard *shard, uint32_t **ret_numbers, size_t *ret_count);
 SFS_API uint64_t sfs_shard_size(struct sfs_shard *shard); /* bytes; cheaper than the whole info */
 
 /*

@@ -33,6 +33,8 @@ enum {
 	SFS_KEY_MAX = 256,	/* characters of a partition key (Amazon Kinesis's limit) */
 	SFS_KEY_MAX_BYTES = 1024, /* ... which as UTF-8 take at most this many bytes */
 	SFS_SHARDS_MAX = 4096,	/* open shards of one stream */
+	SFS_SHARDS_KEPT = 65536, /* shards of one stream, with the closed ones */
+	SFS_SHARD_NUMBERS = 16000000, /* shards that one stream can have had */
 };
 
 struct sfs_store;

@@ -53,8 +53,13 @@ SFS_API void sfs_stream_times(
 SFS_API int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_bytes);
 /*
  * Merges a JSON object into the settings (RFC 7386): takes effect at once, durable when it
- * returns. -EINVAL: not one object, or an unknown, ill-typed or out-of-range setting, or a change
- * of `shards` in a stream that holds records; nothing is changed and `diag` says which.
+ * returns. -EINVAL: not one object, or an unknown, ill-typed or out-of-range setting, or more
+ * shards than there can be; nothing is changed and `diag` says which.
+ *
+ * Another number of `shards` divides the hash space evenly: shards whose range no new one has close
+ * (they stay readable) and new ones carry the next numbers, and the closed ones whose range they
+ * overlap as parents. Appends wait for it and never fail for it, but those to a shard by its name,
+ * if it closes: -EROFS. As long as a stream never held a record, numbering starts over instead.
  */
 SFS_API int sfs_stream_patch_config(
 	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag);

@@ -36,6 +36,8 @@ static const char readme[] =
 	"  cp photo.jpg orders/drop/\n"
 	"  cat orders/$(tail -n1 orders/shard-0000 | jq -r .claim_check.path)\n"
 	"  echo '{\"compression\":\"none\"}' > orders/config\n"
+	"  echo '{\"shards\":4}' > orders/config     (at any time: old shards close, new ones "
+	"open)\n"
 	"\n"
 	"What a write(2) or close(2) that returned has stored survives the death of the daemon; "
 	"after\n"

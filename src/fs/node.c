@@ -73,6 +73,7 @@ uint64_t node_id(struct node_table *table, struct node *node)
 static bool is_same(const struct node *node, const struct node_identity *id)
 {
 	return node->id.kind == id->kind && node->id.upload == id->upload &&
+	       node->id.shard == id->shard &&
 	       strcmp(node->id.digest, id->digest) == 0;
 }
 

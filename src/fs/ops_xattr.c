@@ -10,21 +10,29 @@
 
 #define XATTR_PREFIX "user.streamfs."
 
-static int render_range(const struct sfs_shard_info *info, struct buf *out)
+static int render_range(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
+	(void)shard;
 	return buf_printf(out, "%s-%s", info->hash_first, info->hash_last);
 }
 
-static int render_parents(const struct sfs_shard_info *info, struct buf *out)
+static int render_parents(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
-	int r = 0;
-	for (uint32_t i = 0; i < info->parent_count && r == 0; i++)
-		r = buf_printf(out, "%sshard-%04u", i ? "," : "", info->parents[i]);
+	(void)info;
+	_cleanup_free_ uint32_t *numbers = NULL;
+	size_t count;
+	int r = sfs_shard_parents(shard, &numbers, &count);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = buf_printf(out, "%sshard-%04u", i ? "," : "", numbers[i]);
 	return r;
 }
 
-static int render_state(const struct sfs_shard_info *info, struct buf *out)
+static int render_state(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
+	(void)shard;
 	static const char *const names[] = {
 		[SFS_SHARD_OPEN] = "open",
 		[SFS_SHARD_CLOSED] = "closed",
@@ -33,18 +41,24 @@ static int render_state(const struct sfs_shard_info *info, struct buf *out)
 	return buf_printf(out, "%s", names[info->state]);
 }
 
-static int render_first(const struct sfs_shard_info *info, struct buf *out)
+static int render_first(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
+	(void)shard;
 	return buf_printf(out, "%" PRIu64, info->first_sequence);
 }
 
-static int render_next(const struct sfs_shard_info *info, struct buf *out)
+static int render_next(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
+	(void)shard;
 	return buf_printf(out, "%" PRIu64, info->next_sequence);
 }
 
-static int render_ratio(const struct sfs_shard_info *info, struct buf *out)
+static int render_ratio(
+	const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out)
 {
+	(void)shard;
 	double text = (double)(info->size_bytes - info->horizon_offset);
 	return buf_printf(
 		out, "%.2f", info->stored_bytes ? text / (double)info->stored_bytes : 1.0);
@@ -52,7 +66,8 @@ static int render_ratio(const struct sfs_shard_info *info, struct buf *out)
 
 static const struct xattr {
 	const char *name;
-	int (*render)(const struct sfs_shard_info *info, struct buf *out);
+	int (*render)(const struct sfs_shard *shard, const struct sfs_shard_info *info,
+		struct buf *out);
 } xattrs[] = {
 	{XATTR_PREFIX "hash_range", render_range},
 	{XATTR_PREFIX "parents", render_parents},
@@ -72,7 +87,7 @@ static int render(const struct node *node, const char *name, struct buf *out)
 		if (strcmp(xattrs[i].name, name) != 0)
 			continue;
 		sfs_shard_info(node->id.shard, &info);
-		return xattrs[i].render(&info, out);
+		return xattrs[i].render(node->id.shard, &info, out);
 	}
 	return -ENODATA;
 }

@@ -49,6 +49,13 @@ static int seal_active(struct sfs_shard *shard)
 	return 0;
 }
 
+void shard_seal(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->append_lock);
+	if (shard->active && shard->active->index.count)
+		(void)seal_active(shard);
+}
+
 static bool active_is_full(const struct sfs_shard *shard)
 {
 	const struct sfs_store *store = shard->stream->store;

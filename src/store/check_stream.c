@@ -72,6 +72,31 @@ static int check_ranges(struct stream_check *s)
 	return 0;
 }
 
+static const struct sfs_shard *shard_numbered(const struct sfs_stream *stream, uint32_t number)
+{
+	for (size_t i = 0; i < stream->shard_count && stream->shards[i]->number <= number; i++)
+		if (stream->shards[i]->number == number)
+			return stream->shards[i];
+	return NULL;
+}
+
+/* Those that are still there are closed: their children's records came after all of theirs. */
+static void check_parents(struct stream_check *s)
+{
+	for (size_t i = 0; i < s->stream->shard_count; i++) {
+		const struct sfs_shard *shard = s->stream->shards[i];
+		for (uint32_t k = 0; k < shard->parent_count; k++) {
+			const struct sfs_shard *parent =
+				shard_numbered(s->stream, shard->parents[k]);
+			if (parent && !parent->closed)
+				check_finding(s->check, false,
+					"streams/%s/" STREAM_DOCUMENT
+					": shard-%04u has shard-%04u, which is open, as a parent",
+					s->stream->name, shard->number, parent->number);
+		}
+	}
+}
+
 static int load_document(struct stream_check *s, bool *ret_loaded)
 {
 	struct sfs_diag diag = {.text = ""};
@@ -195,6 +220,8 @@ static int check_contents(struct stream_check *s)
 	int r = remember_id(s->check, s->stream);
 	if (r == 0)
 		r = check_ranges(s);
+	if (r == 0)
+		check_parents(s);
 	if (r == 0)
 		r = check_blobs(s);
 	for (size_t i = 0; r == 0 && i < s->stream->shard_count; i++)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-enum { DOCUMENT_MAX_BYTES = 16 << 20, DUMP_FLAGS = JSON_COMPACT | JSON_SORT_KEYS };
+enum { DOCUMENT_MAX_BYTES = 64 << 20, DUMP_FLAGS = JSON_COMPACT | JSON_SORT_KEYS };
 
 static void cleanup_json(json_t **json)
 {
@@ -39,6 +39,8 @@ static int save(const struct disk *disk, int dir, const char *path, json_t *docu
 	if (!text)
 		return -ENOMEM;
 	size_t bytes = strlen(text);
+	if (bytes >= DOCUMENT_MAX_BYTES)
+		return -EFBIG;
 	text[bytes] = '\n'; /* in place of the NUL: the length is what counts from here */
 	return disk_replace(disk, dir, path, text, bytes + 1);
 }
@@ -164,7 +166,7 @@ static json_t *shard_to_json(const struct sfs_shard *shard)
 	for (uint32_t i = 0; i < shard->parent_count; i++)
 		json_array_append_new(parents, json_integer(shard->parents[i]));
 	return json_pack("{s:I,s:s,s:s,s:s,s:b,s:I,s:o}", "number", (json_int_t)shard->number, "tag",
-		tag, "first", first, "last", last, "closed", (int)shard->closed, "created_ms",
+		tag, "first", first, "last", last, "closed", (int)(shard->closed || shard->closing), "created_ms",
 		(json_int_t)shard->created_ms, "parents", parents);
 }
 
@@ -194,13 +196,23 @@ static int parse_tag(const char *text, uint64_t *ret_tag)
 	return 0;
 }
 
+/* Rising, and older than the shard. */
 static int shard_parents(struct sfs_shard *shard, json_t *parents)
 {
-	shard->parent_count = (uint32_t)json_array_size(parents);
-	if (shard->parent_count > 2)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < shard->parent_count; i++)
-		shard->parents[i] = (uint32_t)json_integer_value(json_array_get(parents, i));
+	size_t count = json_array_size(parents);
+	if (!count)
+		return 0;
+	shard->parents = calloc(count, sizeof *shard->parents);
+	if (!shard->parents)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		json_int_t number = json_integer_value(json_array_get(parents, i));
+		if (number < 0 || number >= shard->number ||
+			(i && number <= shard->parents[i - 1]))
+			return -EBADMSG;
+		shard->parents[i] = (uint32_t)number;
+	}
+	shard->parent_count = (uint32_t)count;
 	return 0;
 }
 
@@ -220,10 +232,14 @@ static int shard_from_json(struct sfs_stream *stream, json_t *json, struct sfs_s
 		return -ENOMEM;
 	shard->closed = closed;
 	shard->created_ms = (uint64_t)created;
-	if (parse_tag(tag, &shard->tag) < 0 || hash_key_from_hex(first, &shard->hash_first) < 0 ||
-		hash_key_from_hex(last, &shard->hash_last) < 0 || shard_parents(shard, parents) < 0) {
+	int r = shard_parents(shard, parents);
+	if (r == 0 && (parse_tag(tag, &shard->tag) < 0 ||
+			      hash_key_from_hex(first, &shard->hash_first) < 0 ||
+			      hash_key_from_hex(last, &shard->hash_last) < 0))
+		r = -EBADMSG;
+	if (r < 0) {
 		shard_free(shard);
-		return -EBADMSG;
+		return r;
 	}
 	*ret_shard = shard;
 	return 0;
@@ -243,7 +259,7 @@ static int stream_shards(struct sfs_stream *stream, json_t *shards)
 		if (i && stream->shards[i]->number <= stream->shards[i - 1]->number)
 			return -EBADMSG;
 	}
-	return count ? 0 : -EBADMSG;
+	return count && stream->shards[count - 1]->number < stream->next_shard ? 0 : -EBADMSG;
 }
 
 static int stream_fields(struct sfs_stream *stream, json_t *document, struct sfs_diag *diag)

@@ -4,6 +4,7 @@
  *
  * Lock order, outermost first (a thread that holds one takes only those below it):
  *   store.config_lock      changes of streamfs.json and of the set of streams
+ *   stream.change_lock     changes of the settings, one after the other
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
  *   shard.lock             what is published; held for a moment
@@ -55,9 +56,11 @@ struct sfs_shard {
 	uint32_t number;
 	uint64_t tag; /* owner of its chunks */
 	struct hash_key hash_first, hash_last;
-	uint32_t parents[2];
+	uint32_t serial;    /* unlike that of any other object of the stream */
+	uint32_t *parents;  /* numbers, rising; never change */
 	uint32_t parent_count;
-	bool closed;	    /* under stream.lock */
+	bool closed;	    /* changes under stream.lock and lock: either will do to read it */
+	bool closing;	    /* is closed in the table that is being written; stream.lock */
 	uint64_t created_ms;
 
 	pthread_mutex_t append_lock;
@@ -115,12 +118,15 @@ struct sfs_stream {
 	uint64_t id;
 	uint64_t created_ms;
 
+	atomic_uint shard_serial;
+
+	pthread_mutex_t change_lock;
 	pthread_rwlock_t lock; /* guards all below */
 	bool removed;
 	char name[SFS_NAME_MAX + 1];
 	struct sfs_owner owner;
 	uint64_t changed_ms;
-	struct settings settings;
+	struct settings settings; /* change under change_lock and lock */
 	struct sfs_shard **shards; /* by rising number, closed ones too */
 	size_t shard_count;
 	uint32_t next_shard;

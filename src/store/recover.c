@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "syncer.h"
+#include "tidier.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -263,6 +264,18 @@ static void take_end(struct sfs_shard *shard, const struct index *index)
 				       : shard->size;
 }
 
+/* The last segment of a closed shard is a sealed one, which needs no descriptor of its own. */
+static void keep_sealed(struct sfs_shard *shard, struct segment *segment)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	struct stat st;
+	shard_segment_path(shard, path, segment->base_offset, INDEX_SUFFIX);
+	lru_put(store->segments, shard->tag, segment->base_offset, segment, 1);
+	if (fstatat(store->streams_dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		tidier_sealed(shard, segment->base_offset);
+}
+
 /* Recovers the segment that is the last one so far. A result without chunks: there is nothing. */
 static int open_last(struct sfs_shard *shard, uint64_t base)
 {
@@ -298,10 +311,14 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 		return -ENOMEM;
 	}
 	fd = -1;
-	if (appendable)
+	bool seal = shard->closed && store->tidier;
+	if (appendable && !seal) {
 		shard->active = segment;
-	else
-		segment_unref(segment);
+		return 0;
+	}
+	if (appendable)
+		keep_sealed(shard, segment);
+	segment_unref(segment);
 	return 0;
 }
 

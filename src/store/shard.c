@@ -16,6 +16,7 @@ struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number)
 		return NULL;
 	shard->stream = stream;
 	shard->number = number;
+	shard->serial = atomic_fetch_add(&stream->shard_serial, 1);
 	shard->watermark_fd = -1;
 	pthread_mutex_init(&shard->append_lock, NULL);
 	pthread_mutex_init(&shard->lock, NULL);
@@ -39,6 +40,7 @@ void shard_free(struct sfs_shard *shard)
 	if (shard->watermark_fd >= 0)
 		close(shard->watermark_fd);
 	free(shard->bases);
+	free(shard->parents);
 	buf_fini(&shard->bad_chunks);
 	pthread_cond_destroy(&shard->grown);
 	pthread_mutex_destroy(&shard->lock);
@@ -129,11 +131,23 @@ void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info)
 							  : shard->created_ms,
 		.stored_bytes = shard->stored_bytes,
 		.quarantined_bytes = shard->gap_bytes,
-		.parents = {shard->parents[0], shard->parents[1]},
 		.parent_count = shard->parent_count,
 	};
 	memcpy(ret_info->hash_first, first, sizeof first);
 	memcpy(ret_info->hash_last, last, sizeof last);
+}
+
+int sfs_shard_parents(const struct sfs_shard *shard, uint32_t **ret_numbers, size_t *ret_count)
+{
+	size_t bytes = shard->parent_count * sizeof(uint32_t);
+	uint32_t *numbers = malloc(bytes ? bytes : 1);
+	if (!numbers)
+		return -ENOMEM;
+	if (bytes)
+		memcpy(numbers, shard->parents, bytes);
+	*ret_numbers = numbers;
+	*ret_count = shard->parent_count;
+	return 0;
 }
 
 uint64_t sfs_shard_size(struct sfs_shard *shard)

@@ -43,6 +43,12 @@ int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder);
 void shard_append_commit(struct sfs_shard *shard);
 void shard_append_abort(struct sfs_shard *shard);
 
+/*
+ * append.c: the active segment, if it has records, becomes one of the sealed ones: for a shard that
+ * takes no more. Takes append_lock; the caller holds stream.lock. Without memory it stays as it is.
+ */
+void shard_seal(struct sfs_shard *shard);
+
 /* append.c: takes no more records until the store is opened anew. The caller holds shard.lock. */
 void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
 

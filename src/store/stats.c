@@ -14,17 +14,22 @@ static double ratio(uint64_t text, uint64_t stored)
 	return stored ? (double)text / (double)stored : 1.0;
 }
 
-static json_t *shard_stats(const struct sfs_shard_info *info)
+static json_t *parents_to_json(const struct sfs_shard *shard)
+{
+	json_t *parents = json_array();
+	for (uint32_t i = 0; i < shard->parent_count; i++)
+		json_array_append_new(parents, json_sprintf("shard-%04u", shard->parents[i]));
+	return parents;
+}
+
+static json_t *shard_stats(const struct sfs_shard *shard, const struct sfs_shard_info *info)
 {
 	char name[32];
 	snprintf(name, sizeof name, "shard-%04u", info->number);
-	json_t *parents = json_array();
-	for (uint32_t i = 0; i < info->parent_count; i++)
-		json_array_append_new(parents, json_sprintf("shard-%04u", info->parents[i]));
 	uint64_t retained = info->size_bytes - info->horizon_offset;
 	return json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "name", name,
 		"state", state_names[info->state], "hash_range", "first", info->hash_first, "last",
-		info->hash_last, "parents", parents, "size_bytes", (json_int_t)info->size_bytes,
+		info->hash_last, "parents", parents_to_json(shard), "size_bytes", (json_int_t)info->size_bytes,
 		"horizon_offset", (json_int_t)info->horizon_offset, "sequence_first",
 		(json_int_t)info->first_sequence, "sequence_next", (json_int_t)info->next_sequence,
 		"synced_offset", (json_int_t)info->synced_offset, "last_arrival_ms",
@@ -49,11 +54,12 @@ static int add_shard(
 	}
 	struct sfs_shard_info info;
 	sfs_shard_info(shard, &info);
+	int added = json_array_append_new(shards, shard_stats(shard, &info));
 	sfs_shard_unref(shard);
 	totals->records += info.next_sequence - info.first_sequence;
 	totals->bytes += info.size_bytes - info.horizon_offset;
 	totals->stored += info.stored_bytes;
-	return json_array_append_new(shards, shard_stats(&info)) < 0 ? -ENOMEM : 0;
+	return added < 0 ? -ENOMEM : 0;
 }
 
 static char *dump(json_t *stats, size_t *ret_bytes)

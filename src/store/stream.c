@@ -34,6 +34,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&stream->lock, &writers_first);
 	pthread_rwlockattr_destroy(&writers_first);
+	pthread_mutex_init(&stream->change_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
 	blobs_init(&stream->blobs, &store->disk, -1);
 	return stream;
@@ -52,6 +53,7 @@ void stream_free(struct sfs_stream *stream)
 	settings_fini(&stream->settings);
 	blobs_fini(&stream->blobs);
 	pthread_mutex_destroy(&stream->blobs_lock);
+	pthread_mutex_destroy(&stream->change_lock);
 	pthread_rwlock_destroy(&stream->lock);
 	free(stream);
 }
@@ -68,7 +70,7 @@ void sfs_stream_unref(struct sfs_stream *stream)
 		stream_free(stream);
 }
 
-static struct sfs_shard *new_shard(struct sfs_stream *stream, uint32_t number)
+struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number)
 {
 	struct sfs_shard *shard = shard_new(stream, number);
 	if (!shard)
@@ -84,7 +86,7 @@ int stream_set_shards(struct sfs_stream *stream, uint32_t count)
 	if (!shards)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
-		shards[i] = i < stream->shard_count ? stream->shards[i] : new_shard(stream, i);
+		shards[i] = i < stream->shard_count ? stream->shards[i] : stream_new_shard(stream, i);
 		if (!shards[i]) {
 			while (i-- > stream->shard_count)
 				shard_free(shards[i]);
@@ -174,8 +176,7 @@ void sfs_stream_times(struct sfs_stream *stream, uint64_t *ret_created_ms, uint6
 	pthread_rwlock_unlock(&stream->lock);
 }
 
-/* Writes stream.json after a change. The caller holds stream.lock exclusively. */
-static int save_change(struct sfs_stream *stream)
+int stream_save(struct sfs_stream *stream)
 {
 	if (stream->store->read_only)
 		return -EROFS;
@@ -190,7 +191,7 @@ int sfs_stream_set_owner(struct sfs_stream *stream, const struct sfs_owner *owne
 	pthread_rwlock_wrlock(&stream->lock);
 	struct sfs_owner before = stream->owner;
 	stream->owner = *owner;
-	int r = save_change(stream);
+	int r = stream_save(stream);
 	if (r < 0)
 		stream->owner = before;
 	pthread_rwlock_unlock(&stream->lock);
@@ -219,33 +220,24 @@ int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_by
 	return r;
 }
 
-/* The new document may stand although writing it failed: what is in memory must stand there. */
-static void take_back(struct sfs_stream *stream, const struct settings *before)
+/* With the same number of shards. Swaps the old settings for the new. */
+static int change_settings(struct sfs_stream *stream, struct settings *settings)
 {
-	if (stream->settings.shards != before->shards)
-		(void)stream_reshape_undo(stream, before->shards);
-	stream->settings = *before;
-	(void)stream_document_save(stream, stream->name);
-}
-
-static int apply_settings(
-	struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
-{
+	pthread_rwlock_wrlock(&stream->lock);
 	struct settings before = stream->settings;
-	int r = settings->shards == before.shards ? 0
-						  : stream_reshape(stream, settings->shards, diag);
-	if (r < 0)
-		return r; /* the caller frees `settings` */
 	stream->settings = *settings;
-	r = save_change(stream);
+	int r = stream_save(stream);
 	if (r < 0) {
-		take_back(stream, &before);
-		return r;
+		/* It may stand although writing it failed: what is in memory must stand there. */
+		stream->settings = before;
+		(void)stream_save(stream);
+	} else {
+		*settings = before; /* for the caller to free */
 	}
-	for (size_t i = 0; i < stream->shard_count; i++)
+	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
 		syncer_set_interval(stream->shards[i], stream->settings.flush_interval_ms);
-	*settings = before; /* for the caller to free */
-	return 0;
+	pthread_rwlock_unlock(&stream->lock);
+	return r;
 }
 
 int sfs_stream_patch_config(
@@ -253,15 +245,19 @@ int sfs_stream_patch_config(
 {
 	if (stream->store->read_only)
 		return -EROFS;
-	pthread_rwlock_wrlock(&stream->lock);
+	SCOPED_LOCK(&stream->change_lock);
 	struct settings settings;
+	pthread_rwlock_rdlock(&stream->lock);
 	int r = stream->removed ? -ENOENT
 				: settings_patch(&stream->settings, json, bytes, diag, &settings);
-	if (r == 0) {
-		r = apply_settings(stream, &settings, diag);
-		settings_fini(&settings);
-	}
 	pthread_rwlock_unlock(&stream->lock);
+	if (r < 0)
+		return r;
+	if (settings.shards == stream->settings.shards)
+		r = change_settings(stream, &settings);
+	else
+		r = stream_reshape(stream, &settings, diag);
+	settings_fini(&settings);
 	return r;
 }
 

@@ -21,11 +21,16 @@ int stream_set_routes(struct sfs_stream *stream);
 size_t stream_route(const struct sfs_stream *stream, const char *key, size_t bytes);
 /* The route of a record without a key: the next in turn. */
 size_t stream_spread(struct sfs_stream *stream);
-/* reshape.c: another number of shards for a stream without records. The caller holds stream.lock
- * exclusively. -EINVAL, with `diag`: it holds some. */
-int stream_reshape(struct sfs_stream *stream, uint32_t count, struct sfs_diag *diag);
-/* Takes a reshape back: the very same shards as before, whose tags are on the disk. */
-int stream_reshape_undo(struct sfs_stream *stream, uint32_t count);
+/* A shard that is in no table yet, with a tag of its own. NULL: no memory. */
+struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number);
+/* Writes stream.json after a change. The caller holds stream.lock exclusively. */
+int stream_save(struct sfs_stream *stream);
+/*
+ * reshape.c: changes the settings to these, which have another number of shards, and the shards
+ * with them. Swaps the old settings for the new. The caller holds change_lock. Durable. -EINVAL,
+ * with `diag`: too many.
+ */
+int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag);
 
 /* stream_blobs.c: opens the directory of the stream's blobs; makes it if `make`. The caller holds
  * stream.lock. Without `make`, a missing one is no error: the blobs are empty. */

@@ -44,7 +44,7 @@ struct sfs_writer {
 	size_t retry_bytes;
 	uint64_t retry_hash;
 	struct buf touched;	 /* struct sfs_shard *[]: appended to by this writer */
-	struct buf touched_bits; /* by shard number, to keep that list free of repeats */
+	struct buf touched_bits; /* by shard serial, to keep that list free of repeats */
 };
 
 static int writer_new(
@@ -74,7 +74,10 @@ static void writer_free(struct sfs_writer *w)
 
 int sfs_writer_open_shard(struct sfs_shard *shard, struct sfs_writer **ret_writer)
 {
-	if (shard->stream->store->read_only)
+	pthread_rwlock_rdlock(&shard->stream->lock);
+	bool closed = shard->closed;
+	pthread_rwlock_unlock(&shard->stream->lock);
+	if (closed || shard->stream->store->read_only)
 		return -EROFS;
 	struct sfs_writer *w;
 	int r = writer_new(shard->stream, TARGET_SHARD, &w);
@@ -166,8 +169,8 @@ static int check_refused(struct sfs_writer *w, const char *data, size_t bytes)
 /* Notes, before it is appended to, that a shard will have to be synced. 0 or -ENOMEM. */
 static int touch(struct sfs_writer *w, struct sfs_shard *shard)
 {
-	size_t byte = shard->number / 8;
-	uint8_t bit = (uint8_t)(1 << shard->number % 8);
+	size_t byte = shard->serial / 8;
+	uint8_t bit = (uint8_t)(1 << shard->serial % 8);
 	if (w->touched_bits.size <= byte) {
 		size_t more = byte + 1 - w->touched_bits.size;
 		int r = buf_reserve(&w->touched_bits, more);
@@ -418,6 +421,8 @@ static int write_held(struct sfs_writer *w, const char *data, size_t bytes, size
 {
 	if (w->stream->removed)
 		return -ENOENT;
+	if (w->target == TARGET_SHARD && w->shard->closed)
+		return -EROFS;
 	int r = check_refused(w, data, bytes);
 	if (r < 0)
 		return r;
