@@ -227,4 +227,31 @@ test_records_in_which_no_key_is_found_spread()
 	eq 40 "$(cat "$M"/a/shard-* | wc -l)"
 }
 
+all_traced() { ! grep -hq '^TracerPid:	0$' /proc/"$PID"/task/*/status; }
+
+# The disk takes its time with one writer's fsync; the others do not wait for it.
+test_a_writer_in_fsync_holds_up_no_other()
+{
+	local file tracer waiting
+	mount_store
+	new_stream a '{"flush_interval_ms": 3600000}'
+	for file in put shard-0000; do
+		strace -f -qq -p "$PID" -o "$T/trace" -e trace=fdatasync \
+			-e inject=fdatasync:delay_enter=1000000000 &
+		tracer=$!
+		eventually all_traced
+		"$TOOLS_DIR/sys" open wa "$M/a/$file" , write 'slow\n' , fsync , \
+			touch "$T/synced.$file" >"$T/got" &
+		waiting=$!
+		eventually grep -q fdatasync "$T/trace"
+		echo "quick $file" >>"$M/a/$file"
+		eq "quick $file" "$(tail -n 1 "$M/a/shard-0000")"
+		[ ! -e "$T/synced.$file" ]
+		kill "$tracer"
+		wait "$tracer" || true
+		wait "$waiting"
+		[ -e "$T/synced.$file" ]
+	done
+}
+
 run_tests "$@"
