@@ -41,6 +41,8 @@ int handle_free(struct handle_list *list, struct handle *handle)
 	pthread_mutex_unlock(&list->lock);
 	int r = sfs_writer_close(handle->writer);
 	handle_set_busy_locked(handle, false);
+	if (handle->kind == HANDLE_SHARD && handle->cached)
+		node_leave_cache(list->nodes, handle->node);
 	listing_free(handle->listing);
 	sfs_blob_close(handle->blob);
 	free(handle->text);

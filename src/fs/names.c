@@ -127,7 +127,7 @@ static int resolve_shard(struct fs *fs, const struct node *dir, uint32_t number,
 		return r;
 	id.stream = sfs_stream_ref(dir->id.stream);
 	id.ino = names_ino(id.stream, INO_LOCAL_SHARDS + number);
-	if (intent_get(fs->intents, tid, id.ino) == INTENT_WRITE) {
+	if (tid == 0 || intent_get(fs->intents, tid, id.ino) == INTENT_WRITE) {
 		id.kind = NODE_SHARD_WRITER;
 		id.tid = tid;
 	}

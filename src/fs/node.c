@@ -109,15 +109,17 @@ static struct node *make_node(struct node_identity *id, uint64_t size_bytes)
 int node_enter(struct node_table *table, struct node_identity *id, struct node **ret_node)
 {
 	uint64_t size_bytes = id->shard ? sfs_shard_size(id->shard) : 0;
+	bool anew = id->kind == NODE_SHARD_WRITER && id->tid == 0;
 	SCOPED_LOCK(&table->lock);
-	struct node *node = find_locked(table, id);
+	struct node *node = anew ? NULL : find_locked(table, id);
 	if (!node) {
 		node = make_node(id, size_bytes);
 		if (!node)
 			return -ENOMEM;
 		LIST_INSERT_HEAD(&table->all, node, all);
-		RB_INSERT(node_tree, &table->tree, node);
-		node->listed = true;
+		node->listed = !anew;
+		if (!anew)
+			RB_INSERT(node_tree, &table->tree, node);
 	}
 	node->lookups++;
 	*ret_node = node;
@@ -168,6 +170,27 @@ void node_retire_files(struct node_table *table, uint64_t stream_id)
 		if (node->id.kind == NODE_SHARD && sfs_stream_id(node->id.stream) == stream_id)
 			unlist_locked(table, node);
 	}
+}
+
+bool node_enter_cache(struct node_table *table, struct node *node)
+{
+	SCOPED_LOCK(&table->lock);
+	node->cached += !node->direct;
+	return !node->direct;
+}
+
+void node_leave_cache(struct node_table *table, struct node *node)
+{
+	SCOPED_LOCK(&table->lock);
+	node->cached--;
+}
+
+bool node_make_direct(struct node_table *table, struct node *node)
+{
+	SCOPED_LOCK(&table->lock);
+	unlist_locked(table, node);
+	node->direct = true;
+	return node->cached == 0;
 }
 
 int node_tail(const struct node *node, char *buffer, size_t bytes)

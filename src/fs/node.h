@@ -6,7 +6,8 @@
  * Lasting nodes are unique by inode number. Writers' nodes belong to one thread of a program: they
  * have the inode number of the file that readers see, but are never shared with readers nor with
  * other threads, because the kernel serializes writes of one inode and, after each, sets its size
- * to a guess that cached readers must not see.
+ * to a guess that cached readers must not see. Of a thread that cannot be told from others (in
+ * another PID namespace, it is 0) each lookup makes a writers' node anew.
  *
  * A node lives while the kernel knows it (lookups) or a handle refers to it (refs). Thread-safe.
  */
@@ -103,7 +104,9 @@ struct node {
 	LIST_ENTRY(node) all;
 	uint64_t lookups;
 	uint64_t refs;
-	bool listed; /* in the tree: a lookup can find it */
+	bool listed;	    /* in the tree: a lookup can find it */
+	unsigned cached;    /* handles that read it through the page cache */
+	atomic_bool direct; /* there will be no more of them; written with the lock */
 };
 
 RB_HEAD(node_tree, node);
@@ -139,6 +142,18 @@ void node_unref(struct node_table *table, struct node *node);
  * takes for a new inode with the attributes it is then told.
  */
 void node_retire_files(struct node_table *table, uint64_t stream_id);
+
+/*
+ * A handle that is to read through the page cache comes and goes; false: it must not, because
+ * somebody writes by this node.
+ */
+bool node_enter_cache(struct node_table *table, struct node *node);
+void node_leave_cache(struct node_table *table, struct node *node);
+/*
+ * Keeps a readers' node out of the page cache for good, and lets no lookup find it again. True if
+ * nobody reads it through the cache: it is safe then to write by it.
+ */
+bool node_make_direct(struct node_table *table, struct node *node);
 
 /* "stream/name" as a path into the mount ends: what /proc shows of a descriptor. */
 enum { NODE_TAIL_MAX = 2048 };

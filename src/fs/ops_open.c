@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
+#include <unistd.h>
 
 #include "attr.h"
 #include "cleanup.h"
@@ -11,6 +12,8 @@
 #include "ops.h"
 #include "streamfs/upload.h"
 #include "streamfs/writer.h"
+
+enum { CACHED_TRIES = 10, CACHED_PAUSE_US = 2000 };
 
 struct opening {
 	struct fs *fs;
@@ -51,19 +54,9 @@ static int open_reader(const struct opening *o, struct handle **ret_handle)
 	intent_note(o->fs->intents, o->tid, o->node->id.ino, INTENT_UNKNOWN);
 	int r = make_handle(o, HANDLE_SHARD, ret_handle);
 	if (r == 0)
-		(*ret_handle)->cached = can_be_cached(o->node->id.shard);
+		(*ret_handle)->cached = can_be_cached(o->node->id.shard) &&
+					node_enter_cache(&o->fs->nodes, o->node);
 	return r;
-}
-
-/* ESTALE makes the kernel look the name up again, in this thread, whose intent is known by then. */
-static int open_shard(const struct opening *o, struct handle **ret_handle)
-{
-	if (!wants_write(o))
-		return open_reader(o, ret_handle);
-	if (!(o->flags & O_APPEND))
-		return -EPERM;
-	intent_note(o->fs->intents, o->tid, o->node->id.ino, INTENT_WRITE);
-	return -ESTALE;
 }
 
 static int open_writer(const struct opening *o, struct handle **ret_handle)
@@ -84,13 +77,43 @@ static int open_writer(const struct opening *o, struct handle **ret_handle)
 	return 0;
 }
 
+/*
+ * The name is not looked up again: the file is bind-mounted by itself, or opened anew by
+ * /proc/self/fd. Then the readers' node is written, if nobody reads it through the page cache; who
+ * just closed it may still be on the way out.
+ */
+static int open_without_lookup(const struct opening *o, struct handle **ret_handle)
+{
+	for (int i = 0; i < CACHED_TRIES; i++) {
+		if (node_make_direct(&o->fs->nodes, o->node))
+			return open_writer(o, ret_handle);
+		usleep(CACHED_PAUSE_US);
+	}
+	return -ESTALE;
+}
+
+/* ESTALE makes the kernel look the name up again, in this thread, whose intent is known by then. */
+static int open_shard(const struct opening *o, struct handle **ret_handle)
+{
+	if (!wants_write(o))
+		return open_reader(o, ret_handle);
+	if (!(o->flags & O_APPEND))
+		return -EPERM;
+	if (o->tid == 0)
+		return open_without_lookup(o, ret_handle);
+	enum intent before = intent_note(o->fs->intents, o->tid, o->node->id.ino, INTENT_WRITE);
+	return before == INTENT_WRITE ? open_without_lookup(o, ret_handle) : -ESTALE;
+}
+
 /* Reading it comes by way of /proc/self/fd where another lookup has not led to readers' node. */
 static int open_shard_writer(const struct opening *o, struct handle **ret_handle)
 {
 	enum intent intent = wants_write(o) ? INTENT_WRITE : INTENT_READ;
+	enum intent before = INTENT_UNKNOWN;
 	if (wants_write(o) && !(o->flags & O_APPEND))
 		return -EPERM;
-	enum intent before = intent_note(o->fs->intents, o->tid, o->node->id.ino, intent);
+	if (o->tid != 0)
+		before = intent_note(o->fs->intents, o->tid, o->node->id.ino, intent);
 	if (wants_write(o))
 		return open_writer(o, ret_handle);
 	return before == INTENT_WRITE ? -ESTALE : make_handle(o, HANDLE_SHARD, ret_handle);
@@ -277,8 +300,8 @@ void op_create(
 static bool closed_by_opener(
 	const struct handle *handle, pid_t flusher, long long position, unsigned twins)
 {
-	char tail[NODE_TAIL_MAX];
-	return node_tail(handle->node, tail, sizeof(tail)) == 0 &&
+	char tail[NODE_TAIL_MAX] = ""; /* by whatever path, where it was not looked up */
+	return (handle->node->direct || node_tail(handle->node, tail, sizeof(tail)) == 0) &&
 	       opener_has_closed(&handle->opener, flusher, tail, position, twins);
 }
 

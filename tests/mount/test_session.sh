@@ -123,6 +123,29 @@ test_loggers()
 	eq "one two from nohup" "$(echo $(tail -n 3 "$F"))"
 }
 
+# A daemon in a container: it sees none of the processes that use it.
+test_users_in_another_pid_namespace()
+{
+	local writer i
+	printf '#!/bin/sh\nexec unshare --pid --fork --kill-child "%s" "$@"\n' "$STREAMFS_BIN" >"$T/inside"
+	chmod 755 "$T/inside"
+	STREAMFS_BIN=$T/inside
+	start
+	(for i in $(seq 300); do echo "line $i" >>"$F" || exit 1; done) &
+	writer=$!
+	for i in $(seq 300); do
+		cat "$F" >"$T/got"
+		head -n "$(wc -l <"$T/got")" <(seq -f 'line %g' 300) >"$T/want"
+		same "$T/want" "$T/got" "read $i"
+	done
+	wait "$writer"
+	eq 300 "$(wc -l <"$F")"
+	(printf a; printf b; echo c) >>"$F"
+	eventually has_line "$F" abc
+	echo put >"$O/put"
+	eq put "$(tail -n1 "$F")"
+}
+
 test_json_with_jq()
 {
 	start

@@ -183,6 +183,64 @@ test_a_handle_may_read_and_append()
 		tail -n1)"
 }
 
+# Where the kernel does not look the name up again.
+test_a_shard_that_is_bind_mounted()
+{
+	local i
+	start
+	echo one >>"$F"
+	eq one "$(cat "$F")"
+	touch "$T/log"
+	mount --bind "$F" "$T/log"
+	echo two >>"$T/log"
+	eq "one two" "$(echo $(cat "$F"))"
+	eq "one two" "$(echo $(cat "$T/log"))"
+	exec 3>>"$T/log"
+	printf a >&3
+	printf b >&3
+	eq "one two" "$(echo $(cat "$F"))" "while a line is not finished"
+	eq "one two" "$(echo $(cat "$T/log"))" "while a line is not finished"
+	exec 3>&-
+	for i in $(seq 30); do
+		echo "$i" >>"$T/log"
+		eq "$i" "$(tail -n1 "$T/log")"
+		eq "$i" "$(tail -n1 "$F")"
+		echo "by name $i" >>"$F"
+		eq "by name $i" "$(tail -n1 "$T/log")"
+	done
+	umount "$T/log"
+	eq "one two ab" "$(echo $(head -n 3 "$F"))"
+	eq 63 "$(wc -l <"$F")"
+}
+
+test_a_bind_mounted_shard_that_is_read()
+{
+	start
+	echo one >>"$F"
+	cat "$F" >"$T/read"
+	touch "$T/log"
+	mount --bind "$F" "$T/log"
+	exec 3<"$T/log"
+	errno ESTALE open wa "$T/log"
+	exec 3<&-
+	errno ok open wa "$T/log" , write 'two\n'
+	exec 3<"$T/log"
+	errno ok open wa "$T/log" , write 'three'
+	eq "one two three" "$(echo $(cat <&3))"
+	exec 3<&-
+	umount "$T/log"
+}
+
+test_a_descriptor_is_opened_anew()
+{
+	start
+	eq "ok 4" "$(sys open rp "$F" , reopen wa , write 'one\n' | tail -n1)"
+	eq "ok one\n" "$(sys open wa "$F" , reopen r , read 100 | tail -n1)"
+	errno ESTALE open r "$F" , reopen wa
+	echo two >>"$F"
+	eq "one two" "$(echo $(cat "$F"))"
+}
+
 test_extended_attributes()
 {
 	mount_store
