@@ -107,7 +107,8 @@ static bool is_temporary(const char *name)
 static bool parse_name(const struct walk *walk, const char *name, uint8_t digest[32])
 {
 	char hex[HEX_SIZE];
-	if (strlen(name) != HEX_SIZE - 1 + 4 || strcmp(name + HEX_SIZE - 1, ".lz4") != 0)
+	const char *suffix = strchr(name, '.');
+	if (!suffix || suffix != name + HEX_SIZE - 1 || strcmp(suffix, ".lz4") != 0)
 		return false;
 	memcpy(hex, name, HEX_SIZE - 1);
 	hex[HEX_SIZE - 1] = 0;
