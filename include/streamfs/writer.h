@@ -24,13 +24,18 @@ SFS_API int sfs_writer_open_put(struct sfs_stream *stream, struct sfs_writer **r
  * another writer's (per shard that they go to), and keeps the rest. Published when it returns:
  * survives the process. All of `data` is taken or none, with one exception: lines before a record
  * that is refused are appended and `ret_taken` is less than `bytes`; the next call meets the
- * refusal. Text after the refused line is not looked at.
+ * refusal. Text after the refused line is not looked at. More than 1 MiB is taken in pieces of
+ * that size, each as if it were a call of its own: where a later one fails, `ret_taken` is what
+ * those before it took, the result is 0, and the next call meets the error.
  *   -EMSGSIZE  a record over the threshold under policy "reject"; nothing of it is stored, and
  *              calls that go on with the same line get it again
  *   -EFBIG     a record over max_record_bytes, likewise
  *   -EROFS     the shard is closed or failed, or the store is read-only
  *   -ENOSPC, -EDQUOT, -EIO, ...  from the disk; nothing of `data` is stored (with a key rule and
- *              several shards: records for other shards may be)
+ *              several shards: records for other shards may be). Should even taking back what a
+ *              failed call wrote fail, the shard takes no more records until the store is opened
+ *              anew; then lines, or a long record, that are whole in its file can be there although
+ *              this call failed: there is no mark of an append's end.
  *   -ENOENT    the stream was removed
  */
 SFS_API int sfs_writer_write(

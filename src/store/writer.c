@@ -21,8 +21,11 @@
 /*
  * After a record was refused. The kernel hands a large write(2) over in pieces; when a later piece
  * is refused, the program sees a short write, not the error, and writes the rest once more: that
- * must be refused again, and what belongs to the refused line must not become a record.
+ * must be refused again, and what belongs to the refused line must not become a record. Where the
+ * piece before was small there was no such write(2): the program has seen the error, and what
+ * comes after the line's end is new, be it equal or not.
  */
+enum { KERNEL_PIECE_BYTES = 64 << 10 };
 enum refusal {
 	REFUSED_NOTHING,
 	REFUSED_ONCE, /* the bytes of retry_hash were; if they come again, again */
@@ -40,15 +43,15 @@ struct sfs_writer {
 	struct payload pending; /* the unfinished line */
 	enum refusal refusal;
 	int refusal_error;
-	bool refused_end; /* the refused bytes had the line's end */
+	bool refused_end;   /* the refused bytes had the line's end */
+	size_t taken_bytes; /* by the last write that was taken */
 	size_t retry_bytes;
 	uint64_t retry_hash;
 	struct buf touched;	 /* struct sfs_shard *[]: appended to by this writer */
 	struct buf touched_bits; /* by shard serial, to keep that list free of repeats */
 };
 
-static int writer_new(
-	struct sfs_stream *stream, enum target target, struct sfs_writer **ret_writer)
+static int writer_new(struct sfs_stream *stream, enum target target, struct sfs_writer **ret_writer)
 {
 	struct sfs_writer *w = calloc(1, sizeof *w);
 	if (!w)
@@ -135,15 +138,16 @@ static size_t first_line(const char *data, size_t bytes)
 static int refuse(struct sfs_writer *w, int error, const char *data, size_t bytes)
 {
 	size_t line = first_line(data, bytes);
+	bool told = line && w->taken_bytes < KERNEL_PIECE_BYTES;
 	bool whole = line && !w->pending.size_bytes;
 	metric_add(&w->stream->metrics.rejected, 1);
 	payload_reset(&w->pending);
 	w->refusal_error = error;
 	w->refused_end = line != 0;
-	w->retry_bytes = line ? line : bytes;
+	w->retry_bytes = bytes;
 	w->retry_hash = XXH3_64bits(data, w->retry_bytes);
 	/* A line that came whole meets its refusal again whenever it comes again. */
-	w->refusal = whole ? REFUSED_NOTHING : REFUSED_ONCE;
+	w->refusal = whole || told ? REFUSED_NOTHING : REFUSED_ONCE;
 	return error;
 }
 
@@ -293,7 +297,8 @@ static int append_batches(struct run *run)
 {
 	int result = 0;
 	struct batch *batch;
-	SLIST_FOREACH (batch, &run->w->used, link) {
+	SLIST_FOREACH(batch, &run->w->used, link)
+	{
 		bool with_long = batch->shard == run->long_shard;
 		const struct long_record *record = with_long ? &run->long_record : NULL;
 		if (!batch->records && !with_long)
@@ -413,8 +418,8 @@ static int hold(struct sfs_writer *w, const char *data, size_t bytes)
 		return refuse(w, r, data, bytes);
 	r = total > PAYLOAD_MEMORY_MAX ? stream_open_blobs(stream, true) : 0;
 	return r < 0 ? r
-		     : payload_append(&w->pending, &stream->store->disk, stream->blobs.dir, data,
-			       bytes);
+		     : payload_append(
+			       &w->pending, &stream->store->disk, stream->blobs.dir, data, bytes);
 }
 
 static int write_held(struct sfs_writer *w, const char *data, size_t bytes, size_t *ret_taken)
@@ -432,6 +437,7 @@ static int write_held(struct sfs_writer *w, const char *data, size_t bytes, size
 		r = append_complete(w, data, complete, &taken);
 		if (r < 0)
 			return r;
+		w->taken_bytes = taken;
 		if (taken < complete) {
 			*ret_taken = taken;
 			return 0;
@@ -448,12 +454,11 @@ static int write_held(struct sfs_writer *w, const char *data, size_t bytes, size
 			return 0;
 		}
 	}
-	*ret_taken = bytes;
+	*ret_taken = w->taken_bytes = bytes;
 	return 0;
 }
 
-int sfs_writer_write(
-	struct sfs_writer *writer, const void *data, size_t bytes, size_t *ret_taken)
+int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, size_t *ret_taken)
 {
 	size_t done = 0;
 	while (done < bytes) {
