@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "stream.h"
 #include "syncer.h"
 #include "tidier.h"
 
@@ -20,27 +21,58 @@
 
 void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
 {
-	if (!shard->failed)
-		store_report(shard->stream->store, SFS_ERROR,
-			"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted "
-			"again",
-			shard->stream->name, shard->number, what, strerror(-error));
+	if (shard->failed)
+		return;
 	shard->failed = true;
+	char name[SFS_NAME_MAX + 1];
+	stream_told_name(shard->stream, name);
+	store_report(shard->stream->store, SFS_ERROR,
+		"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted again", name,
+		shard->number, what, strerror(-error));
+}
+
+int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
+{
+	if (!shard->unsynced)
+		shard->unsynced = calloc(UNSYNCED_SEGMENTS, sizeof *shard->unsynced);
+	if (!shard->unsynced)
+		return -ENOMEM;
+	shard->unsynced[shard->unsynced_count++] = segment_ref(segment);
+	return 0;
+}
+
+/*
+ * A sealed segment keeps its descriptor until it is synced: the kernel tells of a failed write
+ * only those who had the file open. When half of the room for them is taken a sync is asked for;
+ * an appender that is quicker than the disk syncs its segment itself.
+ */
+static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
+{
+	pthread_mutex_lock(&shard->lock);
+	bool synced = sealed->index.end_offset <= shard->synced_offset;
+	bool full = shard->unsynced_count == UNSYNCED_SEGMENTS;
+	int r = synced || full ? 0 : shard_add_unsynced_locked(shard, sealed);
+	if (r == 0 && shard->unsynced_count >= UNSYNCED_SEGMENTS / 2)
+		syncer_hurry_locked(shard);
+	pthread_mutex_unlock(&shard->lock);
+	if (r < 0 || synced || !full)
+		return r;
+	r = disk_sync(&shard->stream->store->disk, sealed->fd);
+	if (r == 0)
+		return 0;
+	SCOPED_LOCK(&shard->lock);
+	shard_fail_locked(shard, "a sync", r);
+	return r;
 }
 
 /* The full active segment becomes one of the sealed ones. */
 static int seal_active(struct sfs_shard *shard)
 {
 	struct segment *sealed = shard->active;
+	int r = keep_unsynced(shard, sealed);
+	if (r < 0)
+		return r;
 	SCOPED_LOCK(&shard->lock);
-	if (sealed->index.end_offset > shard->synced_offset) {
-		struct segment **list = realloc(
-			shard->unsynced, (shard->unsynced_count + 1) * sizeof *list);
-		if (!list)
-			return -ENOMEM;
-		shard->unsynced = list;
-		list[shard->unsynced_count++] = segment_ref(sealed);
-	}
 	shard->active = NULL;
 	struct sfs_store *store = shard->stream->store;
 	lru_put(store->segments, shard->tag, sealed->base_offset, sealed, 1);

@@ -39,6 +39,7 @@ enum {
 	SEGMENT_TEXT_BYTES = 64 << 20,	/* text after which a segment is sealed */
 	SEGMENT_CHUNKS = 1 << 15,	/* ... or chunks: bounds its index to 1.5 MiB */
 	OPEN_SEGMENTS = 64,		/* sealed ones kept open for readers, per store */
+	UNSYNCED_SEGMENTS = 8,		/* sealed ones that may wait for a sync, per shard */
 	CHUNK_CACHE_SLOTS = 64,
 	CHUNK_CACHE_BYTES = 12 << 20,	/* decoded chunks kept for partial reads, per store */
 	ORPHAN_GRACE_MS = 3600 * 1000,
@@ -89,6 +90,7 @@ struct sfs_shard {
 	bool watermark_bad; /* a file is there, but none of this shard's */
 	int watermark_fd; /* -1: not open */
 	bool watermark_unsynced;
+	bool watermark_durable; /* its entry was synced; only the sync under way has it */
 	uint64_t synced_offset;
 	bool dir_unsynced;	   /* a segment was made since the directory was synced */
 	struct segment **unsynced; /* sealed, not synced yet */
@@ -123,7 +125,7 @@ struct sfs_stream {
 	pthread_mutex_t change_lock;
 	pthread_rwlock_t lock; /* guards all below */
 	bool removed;
-	char name[SFS_NAME_MAX + 1];
+	char name[SFS_NAME_MAX + 1]; /* changes under store.lock too */
 	struct sfs_owner owner;
 	uint64_t changed_ms;
 	struct settings settings; /* change under change_lock and lock */
@@ -159,6 +161,7 @@ struct sfs_store {
 	uint64_t reserved_id;	     /* ids below it may be given without writing the file */
 	struct sfs_owner owner;
 	struct settings defaults;
+	bool streams_unsynced; /* streams/ may have entries that are not durable */
 
 	pthread_mutex_t lock; /* guards the table */
 	struct stream_tree streams;

@@ -8,6 +8,8 @@
  *   none, and the watermark is beyond       damage at the end: a gap up to the watermark; the file
  *                                           stays as it is, the next append begins a new segment
  *   none, and the watermark is not beyond   a torn write: kept aside in a .torn file, then cut
+ * What is good but above the watermark is written once more, in place: the process that wrote it
+ * may have seen its sync fail, and then only this makes the next sync mean something.
  * A record of many chunks whose last one is missing is torn as a whole. An error of the disk while
  * reading is none of these: the shard does not open and nothing is changed.
  */
@@ -100,7 +102,8 @@ static int load_watermark(struct sfs_shard *shard)
 	int r = watermark_load(
 		&store->disk, store->streams_dir, path, shard->tag, &shard->watermark);
 	if (r == -EBADMSG || r == -ELOOP)
-		store_report(store, SFS_ERROR, "%s: no good slot; going by the segments alone", path);
+		store_report(
+			store, SFS_ERROR, "%s: no good slot; going by the segments alone", path);
 	shard->watermark_bad = r == -EBADMSG || r == -ELOOP;
 	/* -ENOTDIR: there is no directory either, as list_segments() will find. */
 	return r == -EBADMSG || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
@@ -123,14 +126,45 @@ void scan_drop_open_record(struct scan *scan)
 	index->count = i;
 }
 
-/* Keeps the torn end of a segment in a file of its own. Zeros are not worth keeping. */
-static int keep_aside(struct sfs_shard *shard, int fd, uint64_t base, uint64_t from, uint64_t to)
+/* A new file for a torn end; one of the same place is of an earlier tear and stays. */
+static int make_torn(struct sfs_shard *shard, uint64_t base, uint64_t from,
+	char path[SHARD_PATH_MAX], int *ret_fd)
+{
+	enum { TRIES = 10000 };
+	struct sfs_store *store = shard->stream->store;
+	char suffix[48], count[12] = "";
+	int r = -EEXIST;
+	for (unsigned i = 1; r == -EEXIST && i < TRIES; i++) {
+		snprintf(suffix, sizeof suffix, ".at-%llu%s.torn", (unsigned long long)from, count);
+		shard_segment_path(shard, path, base, suffix);
+		r = disk_open(&store->disk, store->streams_dir, path, O_WRONLY | O_CREAT | O_EXCL,
+			ret_fd);
+		snprintf(count, sizeof count, ".%u", i);
+	}
+	if (r < 0)
+		path[0] = 0;
+	return r;
+}
+
+static int sync_directory(struct sfs_shard *shard)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	shard_path(shard, path, "");
+	_cleanup_close_ int dir = -1;
+	int r = disk_open(&store->disk, store->streams_dir, path, O_RDONLY | O_DIRECTORY, &dir);
+	return r < 0 ? r : disk_sync_dir(&store->disk, dir);
+}
+
+/*
+ * Keeps the torn end of a segment in a file of its own, durably. Zeros are not worth keeping: then
+ * `path` stays empty.
+ */
+static int keep_aside(struct sfs_shard *shard, int fd, uint64_t base, uint64_t from, uint64_t to,
+	char path[SHARD_PATH_MAX])
 {
 	enum { PIECE = 1 << 20 };
 	struct sfs_store *store = shard->stream->store;
-	char suffix[48], path[SHARD_PATH_MAX];
-	snprintf(suffix, sizeof suffix, ".at-%llu.torn", (unsigned long long)from);
-	shard_segment_path(shard, path, base, suffix);
 	_cleanup_free_ char *piece = malloc(PIECE);
 	if (!piece)
 		return -ENOMEM;
@@ -144,15 +178,25 @@ static int keep_aside(struct sfs_shard *shard, int fd, uint64_t base, uint64_t f
 			break;
 		bool zeros = !piece[0] && !memcmp(piece, piece + 1, got - 1);
 		if (torn < 0 && !zeros)
-			r = disk_open(&store->disk, store->streams_dir, path,
-				O_WRONLY | O_CREAT | O_TRUNC, &torn);
+			r = make_torn(shard, base, from, path, &torn);
 		if (r == 0 && torn >= 0)
 			r = disk_write(&store->disk, torn, at - from, piece, got);
 		if (r < 0)
 			return r;
 		at += got;
 	}
-	return torn < 0 ? 0 : disk_sync(&store->disk, torn);
+	if (torn < 0)
+		return 0;
+	int r = disk_sync(&store->disk, torn);
+	return r < 0 ? r : sync_directory(shard);
+}
+
+/* What was kept aside goes again where the segment still has it, or each try would leave one. */
+static void drop_aside(struct sfs_store *store, const char *path, int fd, uint64_t file_bytes)
+{
+	struct stat st;
+	if (*path && fstat(fd, &st) == 0 && (uint64_t)st.st_size == file_bytes)
+		(void)disk_unlink(&store->disk, store->streams_dir, path);
 }
 
 int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan)
@@ -161,9 +205,12 @@ int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *
 	uint64_t from = scan->index.end_file_offset, bytes = scan->file_bytes - from;
 	if (store->read_only)
 		return 0;
-	int r = keep_aside(shard, fd, base, from, scan->file_bytes);
+	char torn[SHARD_PATH_MAX] = "";
+	int r = keep_aside(shard, fd, base, from, scan->file_bytes, torn);
 	if (r == 0)
 		r = disk_truncate(&store->disk, fd, from);
+	if (r < 0)
+		drop_aside(store, torn, fd, scan->file_bytes);
 	if (r == 0)
 		r = disk_sync(&store->disk, fd);
 	if (r < 0)
@@ -229,14 +276,18 @@ static bool is_foreign(struct sfs_shard *shard, int fd, const struct scan *scan)
 	return shard->watermark_bad || other;
 }
 
+/* How far the shard is known to be durable: by the watermark, or by what a chunk tells. */
+static uint64_t known_durable(const struct sfs_shard *shard, const struct scan *scan)
+{
+	uint64_t marked = shard->watermark.synced_offset;
+	return marked > scan->synced_offset ? marked : scan->synced_offset;
+}
+
 /* Brings the scan of the last segment to an end that can be appended to, or says it cannot. */
 static int settle_end(
 	struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan, bool *ret_appendable)
 {
-	uint64_t durable = shard->watermark.synced_offset > scan->synced_offset
-				   ? shard->watermark.synced_offset
-				   : scan->synced_offset;
-	if (scan->open_record && scan->index.end_offset > durable) {
+	if (scan->open_record && scan->index.end_offset > known_durable(shard, scan)) {
 		scan_drop_open_record(scan);
 		scan->tail_damaged = true;
 	}
@@ -253,15 +304,30 @@ static int settle_end(
 }
 
 /* The text ends where the last segment ends. */
-static void take_end(struct sfs_shard *shard, const struct index *index)
+static void take_end(struct sfs_shard *shard, const struct scan *scan)
 {
+	const struct index *index = &scan->index;
+	uint64_t durable = known_durable(shard, scan);
 	shard->size = index->end_offset;
 	shard->next_sequence = index->end_sequence;
 	shard->json_size = index->end_json_offset;
 	shard->last_arrival_ms = index->last_arrival_ms;
-	shard->synced_offset = shard->watermark.synced_offset < shard->size
-				       ? shard->watermark.synced_offset
-				       : shard->size;
+	shard->synced_offset = durable < shard->size ? durable : shard->size;
+}
+
+/* That there is none yet is so until the first sync only. */
+static void report_missing_watermark(struct sfs_shard *shard, const struct scan *scan)
+{
+	if (shard->watermark.counter || shard->watermark_bad || !scan->index.count)
+		return;
+	bool lost = scan->synced_offset > 0;
+	char path[SHARD_PATH_MAX];
+	shard_path(shard, path, "synced");
+	store_report(shard->stream->store, lost ? SFS_ERROR : SFS_INFO,
+		lost ? "%s: missing; going by the segments alone"
+		     : "%s: missing: lost, or the shard was never synced; going by the segments "
+		       "alone",
+		path);
 }
 
 /* The last segment of a closed shard is a sealed one, which needs no descriptor of its own. */
@@ -283,13 +349,13 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 	char path[SHARD_PATH_MAX];
 	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
 	_cleanup_close_ int fd = -1;
-	int r = disk_open(&store->disk, store->streams_dir, path,
-		store->read_only ? O_RDONLY : O_RDWR, &fd);
+	int r = disk_open(
+		&store->disk, store->streams_dir, path, store->read_only ? O_RDONLY : O_RDWR, &fd);
 	if (r < 0)
 		return r;
 	struct scan scan;
-	r = segment_scan(&store->disk, fd, shard->tag, base, 0, shard->watermark.synced_offset,
-		&scan);
+	r = segment_scan(
+		&store->disk, fd, shard->tag, base, 0, shard->watermark.synced_offset, &scan);
 	if (r < 0)
 		return r;
 	if (is_foreign(shard, fd, &scan)) {
@@ -297,13 +363,14 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 		index_fini(&scan.index);
 		return -EBADMSG;
 	}
+	report_missing_watermark(shard, &scan);
 	bool appendable;
 	r = settle_end(shard, fd, base, &scan, &appendable);
 	if (r < 0 || !scan.index.count) {
 		index_fini(&scan.index);
 		return r;
 	}
-	take_end(shard, &scan.index);
+	take_end(shard, &scan);
 	shard->gap_bytes = scan.gap_bytes;
 	struct segment *segment = segment_new(base, fd, &scan.index);
 	if (!segment) {
@@ -359,11 +426,83 @@ static int settle_without_segments(struct sfs_shard *shard)
 }
 
 /*
- * What was written after the last sync is in the kernel's hands, not surely on the disk: the next
- * sync has to take these segments along.
+ * What could not be written back, or not be synced, is no reason not to read it; but it must never
+ * count as durable.
  */
-static int collect_unsynced(struct sfs_shard *shard)
+static int tell_unsafe(struct sfs_shard *shard, const char *what, int error)
 {
+	if (error == -ENOMEM)
+		return error;
+	SCOPED_LOCK(&shard->lock);
+	shard_fail_locked(shard, what, error);
+	return 0;
+}
+
+static int open_sealed(struct sfs_shard *shard, uint64_t base, int *ret_fd)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
+	struct stat st;
+	if (fstatat(store->streams_dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -EBADMSG : -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	return disk_open(&store->disk, store->streams_dir, path, O_RDWR | O_NONBLOCK, ret_fd);
+}
+
+/* Counts it for the next sync, or syncs it now. Takes the descriptor. */
+static int keep_or_sync(struct sfs_shard *shard, uint64_t base, int fd, bool keep)
+{
+	_cleanup_close_ int own = fd;
+	if (!keep) {
+		int r = disk_sync(&shard->stream->store->disk, own);
+		return r < 0 ? tell_unsafe(shard, "a sync", r) : 0;
+	}
+	struct index empty;
+	index_init(&empty, base, 0);
+	struct segment *segment = segment_new(base, own, &empty);
+	if (!segment)
+		return -ENOMEM;
+	own = -1;
+	SCOPED_LOCK(&shard->lock);
+	int r = shard_add_unsynced_locked(shard, segment);
+	segment_unref(segment);
+	return r;
+}
+
+static int write_back_sealed(struct sfs_shard *shard, uint64_t base, bool keep)
+{
+	struct sfs_store *store = shard->stream->store;
+	_cleanup_close_ int fd = -1;
+	int r = open_sealed(shard, base, &fd);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r; /* reads will find that out */
+	struct scan scan;
+	r = segment_scan(&store->disk, fd, shard->tag, base, 0, shard->synced_offset, &scan);
+	if (r < 0)
+		return r;
+	if (scan.gap_count || scan.tail_damaged)
+		store_report(store, SFS_ERROR,
+			"%s/shard-%04u/%020llu.lz4: damaged before it was ever synced",
+			shard->stream->name, shard->number, (unsigned long long)base);
+	r = segment_write_back(&store->disk, fd, shard->tag, &scan.index, shard->synced_offset);
+	index_fini(&scan.index);
+	if (r < 0)
+		return tell_unsafe(shard, "writing again what was not synced", r);
+	int taken = fd;
+	fd = -1;
+	return keep_or_sync(shard, base, taken, keep);
+}
+
+/*
+ * What was written after the last sync is in the kernel's hands, not surely on the disk: it is
+ * written back, and the next sync has to take these segments along. Of many, the oldest are synced
+ * at once.
+ */
+static int write_back(struct sfs_shard *shard)
+{
+	const struct disk *disk = &shard->stream->store->disk;
 	if (shard->stream->store->read_only || shard->size <= shard->synced_offset)
 		return 0;
 	shard->dir_unsynced = true;
@@ -372,21 +511,14 @@ static int collect_unsynced(struct sfs_shard *shard)
 	while (first && (first < shard->base_count ? shard->bases[first] : shard->size) >
 				shard->synced_offset)
 		first--;
-	if (first == sealed)
-		return 0;
-	shard->unsynced = calloc(sealed - first, sizeof *shard->unsynced);
-	if (!shard->unsynced)
-		return -ENOMEM;
-	for (size_t i = first; i < sealed; i++) {
-		struct segment *segment;
-		int r = shard_sealed_segment_held(shard, shard->bases[i], &segment);
-		if (r == -EBADMSG)
-			continue;
-		if (r < 0)
-			return r;
-		shard->unsynced[shard->unsynced_count++] = segment;
-	}
-	return 0;
+	int r = 0;
+	for (size_t i = first; r == 0 && i < sealed; i++)
+		r = write_back_sealed(shard, shard->bases[i], sealed - i <= UNSYNCED_SEGMENTS);
+	if (r < 0 || !shard->active)
+		return r;
+	r = segment_write_back(
+		disk, shard->active->fd, shard->tag, &shard->active->index, shard->synced_offset);
+	return r < 0 ? tell_unsafe(shard, "writing again what was not synced", r) : 0;
 }
 
 static void forget_all(struct sfs_shard *shard)
@@ -429,7 +561,7 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 		shard->bases = NULL;
 		r = settle_without_segments(shard);
 	}
-	return r < 0 ? r : collect_unsynced(shard);
+	return r < 0 ? r : write_back(shard);
 }
 
 int shard_recover(struct sfs_shard *shard)

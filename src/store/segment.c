@@ -11,7 +11,8 @@
 int segment_parse_name(const char *name, uint64_t *ret_base_offset)
 {
 	enum { DIGITS = 20 };
-	if (strlen(name) != DIGITS + strlen(SEGMENT_SUFFIX) || strcmp(name + DIGITS, SEGMENT_SUFFIX))
+	if (strlen(name) != DIGITS + strlen(SEGMENT_SUFFIX) ||
+		strcmp(name + DIGITS, SEGMENT_SUFFIX))
 		return -EINVAL;
 	uint64_t base = 0;
 	for (int i = 0; i < DIGITS; i++) {
@@ -91,6 +92,13 @@ struct walk {
 	struct buf stored;
 };
 
+bool segment_content_sound(const struct chunk *chunk, const void *content)
+{
+	const uint8_t *frame = (const uint8_t *)content + chunk->meta_bytes;
+	return XXH3_64bits(content, chunk->meta_bytes) == chunk->meta_hash &&
+	       XXH3_64bits(frame, chunk->frame_bytes) == chunk->frame_hash;
+}
+
 /* The stored frame and meta match their checksums. -EBADMSG, or the disk's error. */
 static int check_content(struct walk *walk, const struct chunk *c, uint64_t at)
 {
@@ -102,10 +110,7 @@ static int check_content(struct walk *walk, const struct chunk *c, uint64_t at)
 			walk->stored.data, bytes, &got);
 	if (r < 0)
 		return r;
-	if (got != bytes || XXH3_64bits(walk->stored.data, c->meta_bytes) != c->meta_hash ||
-		XXH3_64bits(walk->stored.data + c->meta_bytes, c->frame_bytes) != c->frame_hash)
-		return -EBADMSG;
-	return 0;
+	return got == bytes && segment_content_sound(c, walk->stored.data) ? 0 : -EBADMSG;
 }
 
 /* The chunk at a file offset, if it is one of this segment and whole. 0, -EBADMSG, or worse. */

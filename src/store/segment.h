@@ -9,6 +9,7 @@
 #include "index.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct segment {
 	atomic_uint refs;
@@ -33,13 +34,13 @@ void segment_unref(struct segment *segment); /* NULL is fine */
 
 /* What walking the chunk headers of a segment found. */
 struct scan {
-	struct index index;	  /* good chunks and the gaps between them */
+	struct index index; /* good chunks and the gaps between them */
 	uint64_t file_bytes;
-	uint64_t synced_offset;	  /* greatest that any chunk tells */
+	uint64_t synced_offset; /* greatest that any chunk tells */
 	uint64_t gap_count;
-	uint64_t gap_bytes;	  /* text */
-	bool tail_damaged;	  /* bytes behind the last good chunk are no chunk */
-	bool open_record;	  /* the last chunk's record has no end */
+	uint64_t gap_bytes; /* text */
+	bool tail_damaged;  /* bytes behind the last good chunk are no chunk */
+	bool open_record;   /* the last chunk's record has no end */
 };
 
 /*
@@ -57,6 +58,9 @@ int segment_scan(const struct disk *disk, int fd, uint64_t owner, uint64_t base_
  */
 int segment_check_chunk(const struct index_item *item, uint64_t owner, uint64_t text_bytes,
 	const void *stored, struct chunk *ret_chunk);
+
+/* The stored meta and, behind it, the frame match the checksums in the chunk's header. */
+bool segment_content_sound(const struct chunk *chunk, const void *content);
 
 static inline const void *chunk_meta_of(const void *stored)
 {

@@ -52,6 +52,17 @@ void shard_seal(struct sfs_shard *shard);
 /* append.c: takes no more records until the store is opened anew. The caller holds shard.lock. */
 void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
 
+/* append.c: counts a sealed segment that the next sync takes along; there must be room for it. */
+int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment);
+
+/*
+ * write_back.c: writes the chunks of a segment that end above `from_offset` once more, in place,
+ * each checked before. For text that a process before this one wrote and did not sync: where its
+ * sync failed, the kernel holds it in clean pages, and the next sync would succeed without a write.
+ */
+int segment_write_back(const struct disk *disk, int fd, uint64_t owner, const struct index *index,
+	uint64_t from_offset);
+
 /*
  * shard_read.c: opens a sealed segment, through the store's cache. -EBADMSG: it is gone or is no
  * segment. Takes stream.lock shared, except the _held form, whose caller has it.

@@ -7,6 +7,7 @@
 #include "shard.h"
 
 #include "cleanup.h"
+#include "stream.h"
 #include "tidier.h"
 
 #include <fcntl.h>
@@ -116,8 +117,7 @@ int shard_sealed_segment(
 }
 
 /* Copies the items that hold [offset, end) out of an index; none if it has no such text. */
-static void fill_span(
-	struct span *span, const struct index *index, uint64_t offset, uint64_t end)
+static void fill_span(struct span *span, const struct index *index, uint64_t offset, uint64_t end)
 {
 	span->count = 0;
 	if (!index->count || offset >= index->end_offset || offset < index->items[0].text_offset)
@@ -193,14 +193,17 @@ static int note_damage(struct sfs_shard *shard, const struct span *span, size_t 
 	struct sfs_store *store = shard->stream->store;
 	const struct index_item *item = &span->items[i];
 	metric_add(&store->metrics.checksum_errors, 1);
-	if (item->flags & INDEX_DAMAGED || !remember_damage(shard, item->text_offset, span->ends[i]))
+	if (item->flags & INDEX_DAMAGED ||
+		!remember_damage(shard, item->text_offset, span->ends[i]))
 		return -EBADMSG;
 	metric_add(&store->metrics.quarantined_chunks, 1);
+	char name[SFS_NAME_MAX + 1];
+	stream_told_name(shard->stream, name);
 	store_report(store, SFS_ERROR,
-		"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to %llu "
+		"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to "
+		"%llu "
 		"cannot be read",
-		shard->stream->name, shard->number,
-		(unsigned long long)span->segment->base_offset,
+		name, shard->number, (unsigned long long)span->segment->base_offset,
 		(unsigned long long)item->file_offset, (unsigned long long)item->text_offset,
 		(unsigned long long)span->ends[i]);
 	return -EBADMSG;
@@ -257,8 +260,8 @@ static int take_chunk(struct request *q, const struct span *span, size_t i, cons
 /* True if the decoded chunk was still there. */
 static bool take_cached(struct request *q, const struct span *span, size_t i)
 {
-	struct chunk_text *text = lru_get(q->shard->stream->store->chunks, span->segment->uid,
-		span->items[i].file_offset);
+	struct chunk_text *text = lru_get(
+		q->shard->stream->store->chunks, span->segment->uid, span->items[i].file_offset);
 	if (!text)
 		return false;
 	copy_text(q, span->items[i].text_offset, text->data, text->bytes);

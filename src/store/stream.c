@@ -161,6 +161,12 @@ void sfs_stream_name(struct sfs_stream *stream, char name[SFS_NAME_MAX + 1])
 	pthread_rwlock_unlock(&stream->lock);
 }
 
+void stream_told_name(struct sfs_stream *stream, char name[SFS_NAME_MAX + 1])
+{
+	SCOPED_LOCK(&stream->store->lock);
+	memcpy(name, stream->name, sizeof stream->name);
+}
+
 void sfs_stream_owner(struct sfs_stream *stream, struct sfs_owner *ret_owner)
 {
 	pthread_rwlock_rdlock(&stream->lock);
@@ -186,14 +192,41 @@ int stream_save(struct sfs_stream *stream)
 	return stream_document_save(stream, stream->name);
 }
 
+/* A failed stream_save(): the new document may stand all the same, so the old one is written. */
+static void save_back(struct sfs_stream *stream, uint64_t changed_ms)
+{
+	stream->changed_ms = changed_ms;
+	if (!stream->store->read_only && !stream->removed)
+		(void)stream_document_save(stream, stream->name);
+}
+
+int stream_touch(struct sfs_stream *stream, uint64_t *ret_changed_ms)
+{
+	uint64_t before = stream->changed_ms;
+	int r = stream_save(stream);
+	if (r < 0)
+		save_back(stream, before);
+	else
+		*ret_changed_ms = before;
+	return r;
+}
+
+void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms)
+{
+	save_back(stream, changed_ms);
+}
+
 int sfs_stream_set_owner(struct sfs_stream *stream, const struct sfs_owner *owner)
 {
 	pthread_rwlock_wrlock(&stream->lock);
 	struct sfs_owner before = stream->owner;
+	uint64_t changed_ms = stream->changed_ms;
 	stream->owner = *owner;
 	int r = stream_save(stream);
-	if (r < 0)
+	if (r < 0) {
 		stream->owner = before;
+		save_back(stream, changed_ms);
+	}
 	pthread_rwlock_unlock(&stream->lock);
 	return r;
 }
@@ -225,12 +258,12 @@ static int change_settings(struct sfs_stream *stream, struct settings *settings)
 {
 	pthread_rwlock_wrlock(&stream->lock);
 	struct settings before = stream->settings;
+	uint64_t changed_ms = stream->changed_ms;
 	stream->settings = *settings;
 	int r = stream_save(stream);
 	if (r < 0) {
-		/* It may stand although writing it failed: what is in memory must stand there. */
 		stream->settings = before;
-		(void)stream_save(stream);
+		save_back(stream, changed_ms);
 	} else {
 		*settings = before; /* for the caller to free */
 	}
@@ -280,8 +313,10 @@ int sfs_store_patch_defaults(
 	struct settings before = store->defaults;
 	store->defaults = settings;
 	r = store_document_save(store);
-	if (r < 0)
+	if (r < 0) {
 		store->defaults = before;
+		(void)store_document_save(store); /* the new one may stand all the same */
+	}
 	settings_fini(r < 0 ? &settings : &before);
 	return r;
 }

@@ -32,11 +32,21 @@ int stream_save(struct sfs_stream *stream);
  */
 int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag);
 
+/*
+ * Notes in stream.json that the stream changed now. Durable. The caller holds stream.lock
+ * exclusively. stream_touch_undo() puts the time back that it gave.
+ */
+int stream_touch(struct sfs_stream *stream, uint64_t *ret_changed_ms);
+void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms);
+
 /* stream_blobs.c: opens the directory of the stream's blobs; makes it if `make`. The caller holds
  * stream.lock. Without `make`, a missing one is no error: the blobs are empty. */
 int stream_open_blobs(struct sfs_stream *stream, bool make);
 /* Removes all of it; for a stream that is removed. The caller holds stream.lock. */
 int stream_remove_blobs(struct sfs_stream *stream);
+
+/* The present name, for a message, without stream.lock; takes store.lock. */
+void stream_told_name(struct sfs_stream *stream, char name[SFS_NAME_MAX + 1]);
 
 /* The id of a stream, where that is known without reading it; else 0. */
 uint64_t stream_known_id(struct sfs_store *store, const char *name);

@@ -77,6 +77,13 @@ void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 	plan_flush_locked(syncer, shard, at);
 }
 
+void syncer_hurry_locked(struct sfs_shard *shard)
+{
+	struct syncer *syncer = shard->stream->store->syncer;
+	SCOPED_LOCK(&syncer->lock);
+	queue_locked(syncer, shard);
+}
+
 void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms)
 {
 	struct syncer *syncer = shard->stream->store->syncer;
@@ -225,10 +232,24 @@ static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 	return r < 0 ? -EIO : 0;
 }
 
+/* Its entry too: the file may have been made after the directory was last synced. */
+static int sync_watermark_entry(struct sfs_shard *shard)
+{
+	_cleanup_close_ int dir = -1;
+	if (shard->watermark_durable)
+		return 0;
+	int r = open_directory(shard, &dir);
+	if (r == 0)
+		r = disk_sync_dir(&shard->stream->store->disk, dir);
+	shard->watermark_durable = r == 0;
+	return r;
+}
+
 /* An idle shard's watermark is made durable too, and needs no descriptor then. */
 static void settle_watermark(struct sfs_shard *shard)
 {
-	if (disk_sync(&shard->stream->store->disk, shard->watermark_fd) < 0)
+	if (disk_sync(&shard->stream->store->disk, shard->watermark_fd) < 0 ||
+		sync_watermark_entry(shard) < 0)
 		return;
 	close(shard->watermark_fd);
 	shard->watermark_fd = -1;
@@ -280,9 +301,11 @@ static void *sync_thread(void *context)
 		STAILQ_REMOVE_HEAD(&syncer->queue, sync_link);
 		shard->sync_queued = false;
 		shard->sync_running = true;
+		sfs_shard_ref(shard); /* a waiter may have had the last one of a removed stream */
 		pthread_mutex_unlock(&syncer->lock);
 		(void)sync_shard(shard);
 		after_sync(syncer, shard);
+		sfs_shard_unref(shard);
 		pthread_mutex_lock(&syncer->lock);
 	}
 	pthread_mutex_unlock(&syncer->lock);

@@ -41,6 +41,9 @@ int sync_wait(struct sync_wait *wait);
 /* The shard was appended to: syncs it within its stream's flush interval. Holds shard.lock. */
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms);
 
+/* Has it synced soon, whatever the flush interval. Holds shard.lock. */
+void syncer_hurry_locked(struct sfs_shard *shard);
+
 /* The stream's flush interval changed: what is planned is planned anew. */
 void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms);
 /* Waits until nothing of the shard is queued or under way, and takes it out. For closing. */
