@@ -16,6 +16,11 @@ SFS_API bool sfs_stream_name_valid(const char *name);
 /*
  * Makes a stream with the store's default settings, empty shards and this owner. Durable when it
  * returns. -EINVAL a bad name, -EEXIST, -EROFS.
+ *
+ * This, and every other change here: where the disk fails it, it is taken back. If the disk goes on
+ * failing, that may fail too: a stream may then be made, renamed or removed although the call says
+ * -EIO (memory and disk agree), and a refused setting or owner may be in force when the store is
+ * opened next.
  */
 SFS_API int sfs_stream_create(struct sfs_store *store, const char *name,
 	const struct sfs_owner *owner, struct sfs_stream **ret_stream);
@@ -32,7 +37,8 @@ SFS_API void sfs_stream_unref(struct sfs_stream *stream); /* NULL is fine */
 
 /*
  * Removes a stream that holds no records. Durable when it returns. -ENOTEMPTY otherwise. References
- * stay valid: what is still done through them gets -ENOENT.
+ * stay valid: what is still done through them gets -ENOENT. What recovery set aside in its shards
+ * moves to lost+found/ of the store; a report names it.
  */
 SFS_API int sfs_stream_remove(struct sfs_store *store, const char *name);
 

@@ -63,37 +63,11 @@ static bool is_dots(const char *name)
 	return !strcmp(name, ".") || !strcmp(name, "..");
 }
 
-static int remove_entries(struct sfs_store *store, DIR *listing)
-{
-	for (;;) {
-		errno = 0;
-		const struct dirent *entry = readdir(listing);
-		if (!entry)
-			return -errno;
-		if (is_dots(entry->d_name))
-			continue;
-		int r = disk_unlink(&store->disk, dirfd(listing), entry->d_name);
-		if (r == -EISDIR || r == -EPERM)
-			r = store_remove_tree(store, dirfd(listing), entry->d_name);
-		if (r < 0)
-			return r;
-	}
-}
-
-int store_remove_tree(struct sfs_store *store, int dir, const char *name)
-{
-	_cleanup_(cleanup_dir) DIR *listing = NULL;
-	int r = open_listing(&store->disk, dir, name, &listing);
-	if (r == 0)
-		r = remove_entries(store, listing);
-	return r < 0 ? r : disk_rmdir(&store->disk, dir, name);
-}
-
 /* Names that a store has before its document is there, should its making have been cut short. */
 static bool is_half_made(const char *name)
 {
 	static const char *const known[] = {
-		"lock", "streams", STORE_DOCUMENT DISK_TMP_SUFFIX, "lost+found"};
+		"lock", "streams", STORE_DOCUMENT DISK_TMP_SUFFIX, LOST_FOUND};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (!strcmp(name, known[i]))
 			return true;
@@ -132,7 +106,8 @@ static int classify(struct sfs_store *store, bool *ret_new, struct sfs_diag *dia
 			return -ENOTEMPTY;
 		}
 	if (has_streams(store)) {
-		diag_set(diag, "%s: streams are there but " STORE_DOCUMENT " is missing", store->path);
+		diag_set(diag, "%s: streams are there but " STORE_DOCUMENT " is missing",
+			store->path);
 		return -EBADMSG;
 	}
 	if (store->read_only) {
@@ -146,8 +121,7 @@ static int classify(struct sfs_store *store, bool *ret_new, struct sfs_diag *dia
 int store_lock(struct sfs_store *store, struct sfs_diag *diag)
 {
 	int flags = store->read_only ? O_RDONLY : O_RDWR | O_CREAT;
-	int r = disk_open(
-		&store->disk, store->dir, "lock", flags | O_NONBLOCK, &store->lock_fd);
+	int r = disk_open(&store->disk, store->dir, "lock", flags | O_NONBLOCK, &store->lock_fd);
 	if (r == -ENOENT && store->read_only)
 		return 0;
 	if (r < 0) {
@@ -212,9 +186,22 @@ static int remove_unfinished(struct sfs_store *store)
 		size_t length = strlen(name), suffix = strlen(DISK_TMP_SUFFIX);
 		if (name[0] == '.' && length > suffix + 1 &&
 			!strcmp(name + length - suffix, DISK_TMP_SUFFIX))
-			(void)store_remove_tree(store, store->streams_dir, name);
+			(void)store_remove_stream(store, name);
 	}
 	return 0;
+}
+
+/*
+ * The directory's own entry: who made it may have been killed before it was synced. A parent that
+ * may not be read, or knows no sync, is left to whoever owns it.
+ */
+static int sync_parent(const struct disk *disk, int dir)
+{
+	_cleanup_close_ int parent = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return errno == EACCES || errno == EPERM ? 0 : -errno;
+	int r = disk_sync_dir(disk, parent);
+	return r == -EINVAL || r == -EROFS ? 0 : r;
 }
 
 static int open_blob_dir(struct sfs_store *store, const char *path, struct sfs_diag *diag)
@@ -224,10 +211,12 @@ static int open_blob_dir(struct sfs_store *store, const char *path, struct sfs_d
 		return -errno;
 	}
 	store->blob_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->blob_dir >= 0)
-		return 0;
-	diag_set(diag, "%s: %s", path, strerror(errno));
-	return -errno;
+	int r = store->blob_dir < 0 ? -errno : 0;
+	if (r == 0 && !store->read_only)
+		r = sync_parent(&store->disk, store->blob_dir);
+	if (r < 0)
+		diag_set(diag, "%s: %s", path, strerror(-r));
+	return r;
 }
 
 static int open_directories(
@@ -256,7 +245,12 @@ static int open_directories(
 		r = disk_open(&store->disk, store->dir, "streams", O_RDONLY | O_DIRECTORY,
 			&store->streams_dir);
 	if (r == 0 && !store->read_only)
+		r = disk_sync_dir(&store->disk, store->dir);
+	if (r == 0 && !store->read_only)
+		r = sync_parent(&store->disk, store->dir);
+	if (r == 0 && !store->read_only)
 		r = remove_unfinished(store);
+	store->streams_unsynced = !store->read_only;
 	if (r == 0 && options->blob_dir)
 		r = open_blob_dir(store, options->blob_dir, diag);
 	return r;
@@ -340,8 +334,8 @@ struct sfs_store *store_new(const char *path, const struct sfs_store_options *op
 	return store;
 }
 
-int sfs_store_open(const char *path, const struct sfs_store_options *options,
-	struct sfs_diag *diag, struct sfs_store **ret_store)
+int sfs_store_open(const char *path, const struct sfs_store_options *options, struct sfs_diag *diag,
+	struct sfs_store **ret_store)
 {
 	static const struct sfs_store_options none;
 	struct sfs_store *store = store_new(path, options ? options : &none);
@@ -402,8 +396,10 @@ int sfs_store_set_owner(struct sfs_store *store, const struct sfs_owner *owner)
 	struct sfs_owner before = store->owner;
 	store->owner = *owner;
 	int r = store_document_save(store);
-	if (r < 0)
+	if (r < 0) {
 		store->owner = before;
+		(void)store_document_save(store); /* the new one may stand all the same */
+	}
 	return r;
 }
 

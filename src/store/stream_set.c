@@ -49,10 +49,33 @@ static void insert(struct sfs_store *store, struct sfs_stream *stream)
 	RB_INSERT(stream_tree, &store->streams, stream);
 }
 
-/* Some open shard takes every key. */
+/* Each key has one open shard: ranges follow on each other from the first hash to the last. */
 static bool routes_are_sound(const struct routes *routes)
 {
-	return routes->count && !routes->firsts[0].high && !routes->firsts[0].low;
+	struct hash_key next = {0, 0};
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct sfs_shard *shard = routes->shards[i];
+		bool ended = i && !next.high && !next.low;
+		if (ended || shard->hash_first.high != next.high ||
+			shard->hash_first.low != next.low ||
+			!hash_key_le(shard->hash_first, shard->hash_last))
+			return false;
+		next = shard->hash_last;
+		next.high += !++next.low;
+	}
+	return routes->count && !next.high && !next.low;
+}
+
+/*
+ * Names in streams/ may be of a process that was killed before it synced them, or of a sync that
+ * failed: nothing is acknowledged to a stream before its own name is durable. Holds config_lock.
+ */
+static int sync_streams(struct sfs_store *store)
+{
+	store->streams_unsynced = true;
+	int r = disk_sync_dir(&store->disk, store->streams_dir);
+	store->streams_unsynced = r < 0;
+	return r;
 }
 
 /* Reads a stream that was not touched yet. The caller holds config_lock. */
@@ -74,6 +97,8 @@ static int load_stream(struct sfs_store *store, const char *name, struct sfs_str
 		diag_set(&diag, "%s/" STREAM_DOCUMENT ": its hash ranges are wrong", name);
 		r = -EBADMSG;
 	}
+	if (r == 0 && store->streams_unsynced)
+		r = sync_streams(store);
 	if (r < 0) {
 		if (r == -EBADMSG)
 			store_report(store, SFS_ERROR, "stream %s: %s", name,
@@ -116,6 +141,27 @@ static void temporary_name(const struct sfs_stream *stream, char name[SHARD_PATH
 		(unsigned long long)stream->id);
 }
 
+/* Whether the name is there; that it cannot be told is as good as there. */
+static bool is_taken(struct sfs_store *store, const char *name)
+{
+	struct stat st;
+	return fstatat(store->streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+/* Takes a rename back that could not be made durable; a disk that goes on failing may keep it. */
+static int rename_durably(struct sfs_store *store, const char *from, const char *to)
+{
+	int r = disk_rename_noreplace(
+		&store->disk, store->streams_dir, from, store->streams_dir, to);
+	if (r < 0)
+		return r;
+	r = sync_streams(store);
+	if (r < 0 && disk_rename_noreplace(
+			     &store->disk, store->streams_dir, to, store->streams_dir, from) == 0)
+		(void)sync_streams(store);
+	return r;
+}
+
 /* The directory of a new stream under its temporary name, then its real one. */
 static int write_new(struct sfs_stream *stream)
 {
@@ -130,10 +176,7 @@ static int write_new(struct sfs_stream *stream)
 	if (r == 0)
 		r = stream_document_save(stream, temporary);
 	if (r == 0)
-		r = disk_rename_noreplace(&store->disk, store->streams_dir, temporary,
-			store->streams_dir, stream->name);
-	if (r == 0)
-		r = disk_sync_dir(&store->disk, store->streams_dir);
+		r = rename_durably(store, temporary, stream->name);
 	if (r < 0)
 		(void)store_remove_tree(store, store->streams_dir, temporary);
 	return r;
@@ -203,16 +246,19 @@ static int check_empty(struct sfs_stream *stream)
 	return 0;
 }
 
-static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX])
+/* *ret_gone also where the error is that it might not last. */
+static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX], bool *ret_gone)
 {
 	struct sfs_store *store = stream->store;
 	temporary_name(stream, temporary);
 	pthread_rwlock_wrlock(&stream->lock);
 	int r = check_empty(stream);
+	if (r == 0 && store->blob_dir >= 0)
+		r = stream_open_blobs(stream, false); /* to remove them, they must be known */
 	if (r == 0)
-		r = disk_rename(&store->disk, store->streams_dir, stream->name, store->streams_dir,
-			temporary);
-	if (r == 0) {
+		r = rename_durably(store, stream->name, temporary);
+	*ret_gone = r == 0 || (r != -EEXIST && !is_taken(store, stream->name));
+	if (*ret_gone) {
 		mark_removed(stream);
 		(void)stream_remove_blobs(stream);
 	}
@@ -232,34 +278,45 @@ int sfs_stream_remove(struct sfs_store *store, const char *name)
 	if (r < 0)
 		return r;
 	char temporary[SHARD_PATH_MAX];
-	r = remove_held(stream, temporary);
-	if (r == 0) {
+	bool gone;
+	r = remove_held(stream, temporary, &gone);
+	if (gone) {
 		pthread_mutex_lock(&store->lock);
 		RB_REMOVE(stream_tree, &store->streams, stream);
 		pthread_mutex_unlock(&store->lock);
 		for (size_t i = 0; i < stream->shard_count; i++)
 			syncer_forget(stream->shards[i]);
-		r = disk_sync_dir(&store->disk, store->streams_dir);
-		(void)store_remove_tree(store, store->streams_dir, temporary);
+		if (r == 0) /* else the next opening does, should it not come back */
+			(void)store_remove_stream(store, temporary);
 		sfs_stream_unref(stream); /* the table's */
 	}
 	sfs_stream_unref(stream);
 	return r;
 }
 
+static void set_name(struct sfs_stream *stream, const char *name)
+{
+	struct sfs_store *store = stream->store;
+	SCOPED_LOCK(&store->lock);
+	RB_REMOVE(stream_tree, &store->streams, stream);
+	snprintf(stream->name, sizeof stream->name, "%s", name);
+	RB_INSERT(stream_tree, &store->streams, stream);
+}
+
 static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const char *to)
 {
+	uint64_t changed_ms = 0;
 	pthread_rwlock_wrlock(&stream->lock);
-	int r = disk_rename_noreplace(
-		&store->disk, store->streams_dir, stream->name, store->streams_dir, to);
+	int r = is_taken(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
 	if (r == 0) {
-		SCOPED_LOCK(&store->lock);
-		RB_REMOVE(stream_tree, &store->streams, stream);
-		snprintf(stream->name, sizeof stream->name, "%s", to);
-		RB_INSERT(stream_tree, &store->streams, stream);
+		r = rename_durably(store, stream->name, to);
+		if (r == 0 || !is_taken(store, stream->name))
+			set_name(stream, to);
+		else
+			stream_touch_undo(stream, changed_ms);
 	}
 	pthread_rwlock_unlock(&stream->lock);
-	return r < 0 ? r : disk_sync_dir(&store->disk, store->streams_dir);
+	return r;
 }
 
 int sfs_stream_rename(struct sfs_store *store, const char *from, const char *to)
@@ -300,7 +357,8 @@ int streams_close(struct sfs_store *store)
 {
 	int result = 0;
 	struct sfs_stream *stream, *next;
-	RB_FOREACH_SAFE (stream, stream_tree, &store->streams, next) {
+	RB_FOREACH_SAFE(stream, stream_tree, &store->streams, next)
+	{
 		int r = close_stream(stream);
 		if (r < 0 && result == 0)
 			result = r;
@@ -322,8 +380,8 @@ static struct sfs_stream *next_loaded(struct sfs_store *store, const char *name)
 	return stream ? sfs_stream_ref(stream) : NULL;
 }
 
-int streams_each(
-	struct sfs_store *store, int (*each)(void *context, struct sfs_stream *stream), void *context)
+int streams_each(struct sfs_store *store, int (*each)(void *context, struct sfs_stream *stream),
+	void *context)
 {
 	char name[SFS_NAME_MAX + 1] = "";
 	for (;;) {

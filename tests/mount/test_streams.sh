@@ -87,6 +87,20 @@ test_rmdir_removes_an_empty_stream()
 	eq a "$(ls "$M")"
 }
 
+test_what_recovery_set_aside_moves_to_lost_and_found()
+{
+	mount_store
+	mkdir "$M/a"
+	unmount
+	printf 'half a write' >"$S/streams/a/shard-0000/00000000000000000000.lz4"
+	mount_store
+	eq 0 "$(size_of "$M/a/shard-0000")"
+	rmdir "$M/a"
+	[ ! -e "$S/streams/a" ]
+	eq 'half a write' "$(cat "$S"/lost+found/a.*.shard-0000.*.torn)"
+	has "$(cat "$LOG")" 'lost\+found/a\.'
+}
+
 test_rmdir_keeps_a_stream_with_records()
 {
 	mount_store
