@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { HEX_SIZE = 65 };
+enum { HEX_SIZE = 65, DIGEST_BYTES = 32 };
 
 /*
  * Walking the tree: `file` is called for each name in an XX directory, `stray` for each other name
@@ -65,6 +65,13 @@ static int next_name(DIR *listing, const char **ret_name)
 	}
 }
 
+/* What the walk is to end with at the next name. */
+static int check_stop(const struct walk *walk)
+{
+	const atomic_bool *stop = walk->blobs->stop;
+	return stop && atomic_load(stop) ? -ECANCELED : 0;
+}
+
 static bool is_fan(const char *name)
 {
 	return strspn(name, "0123456789abcdef") == 2 && !name[2];
@@ -78,8 +85,13 @@ static int walk_fan(struct walk *walk, const char *name)
 	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
 		return 0; /* went meanwhile, or never was ours */
 	const char *file;
-	while (r == 0 && (r = next_name(listing, &file)) == 0 && file)
+	if (r == 0)
+		r = check_stop(walk);
+	while (r == 0 && (r = next_name(listing, &file)) == 0 && file) {
 		r = walk->file(walk, dirfd(listing), file);
+		if (r == 0)
+			r = check_stop(walk);
+	}
 	if (r == 0 && walk->leave)
 		r = walk->leave(walk, walk->fan_name);
 	return r;
@@ -169,6 +181,63 @@ static bool is_old(const struct sweep *sweep, int dir, const char *name)
 	uint64_t touched_ms =
 		(uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
 	return touched_ms < sweep->now_ms && sweep->now_ms - touched_ms > sweep->grace_ms;
+}
+
+struct old_list {
+	struct sweep sweep; /* first */
+	const uint8_t *after;
+	size_t max;
+	struct buf *digests;
+};
+
+static int compare_digests(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_BYTES);
+}
+
+/* Sorts what was found and keeps the least. */
+static void keep_least(struct old_list *list)
+{
+	struct buf *digests = list->digests;
+	if (digests->size)
+		qsort(digests->data, digests->size / DIGEST_BYTES, DIGEST_BYTES, compare_digests);
+	if (digests->size > list->max * DIGEST_BYTES)
+		digests->size = list->max * DIGEST_BYTES;
+}
+
+static int list_old_file(struct walk *walk, int fan, const char *name)
+{
+	struct old_list *list = (struct old_list *)walk;
+	uint8_t digest[DIGEST_BYTES];
+	if (!parse_name(walk, name, digest) ||
+		(list->after && compare_digests(digest, list->after) <= 0) ||
+		!is_old(&list->sweep, fan, name))
+		return 0;
+	if (list->digests->size >= 2 * list->max * DIGEST_BYTES)
+		keep_least(list);
+	return buf_append(list->digests, digest, DIGEST_BYTES);
+}
+
+int blobs_list_old(struct blobs *blobs, uint64_t grace_ms, const uint8_t *after, size_t max,
+	struct buf *ret_digests)
+{
+	struct buf digests = {0};
+	struct old_list list = {
+		.sweep = {.walk = {.blobs = blobs, .file = list_old_file, .stray = ignore_stray},
+			.grace_ms = grace_ms,
+			.now_ms = clock_wall_ms()},
+		.after = after,
+		.max = max,
+		.digests = &digests,
+	};
+	int r = walk_blobs(&list.sweep.walk);
+	if (r < 0) {
+		buf_fini(&digests);
+		return r;
+	}
+	keep_least(&list);
+	*ret_digests = digests;
+	return 0;
 }
 
 bool blobs_idle(struct blobs *blobs, uint64_t *ret_puts_begun)

@@ -15,10 +15,12 @@
 #include "settings.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct blobs {
 	const struct disk *disk;
-	_Atomic int dir;		  /* owned; -1: not made yet */
+	const atomic_bool *stop;  /* set: listing and sweeping end with -ECANCELED; or NULL */
+	_Atomic int dir;	  /* owned; -1: not made yet */
 	pthread_mutex_t lock;	  /* guards what follows; held over unlinking */
 	unsigned in_flight;	  /* puts whose claim check is not appended yet */
 	uint64_t puts_begun;	  /* tells a sweep that a put came and went meanwhile */
@@ -54,6 +56,13 @@ bool blobs_idle(struct blobs *blobs, uint64_t *ret_puts_begun);
 int blobs_sweep(struct blobs *blobs, uint64_t grace_ms,
 	int (*referenced)(void *context, const uint8_t digest[32], bool *ret_referenced),
 	void *context, uint64_t *ret_removed);
+
+/*
+ * The digests of the blobs that were last touched more than `grace_ms` ago, 32 bytes each, rising:
+ * the `max` least ones above `after` (NULL: of all). Takes memory for twice as many.
+ */
+int blobs_list_old(struct blobs *blobs, uint64_t grace_ms, const uint8_t *after, size_t max,
+	struct buf *ret_digests);
 
 /* Removes every blob and directory (for a stream that is removed). */
 int blobs_remove_all(struct blobs *blobs);

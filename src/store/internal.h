@@ -8,8 +8,13 @@
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
  *   shard.lock             what is published; held for a moment
+ *   stream.path_lock       (rw) where the stream's directory is; held while a file is opened
  *   syncer, tidier, pools, caches: leaves
  * store.lock (the table of streams) is a leaf too: nothing is taken under it.
+ *
+ * An append of a long record can hold stream.lock for as long as its writing takes, and whoever wants
+ * it exclusively then has all others wait. So what must not wait (syncs, reads of sealed segments)
+ * and what takes long by itself (merges, sweeps) goes by stream.path_lock alone.
  *
  * An append has two halves. Ordering gives a chunk its offset, sequence and time; storing puts an
  * ordered chunk into the local segment. Here the order comes from the shard under append_lock; an
@@ -43,6 +48,7 @@ enum {
 	CHUNK_CACHE_SLOTS = 64,
 	CHUNK_CACHE_BYTES = 12 << 20,	/* decoded chunks kept for partial reads, per store */
 	ORPHAN_GRACE_MS = 3600 * 1000,
+	SWEEP_BLOBS = 100 * 1000,	/* bounds the memory of a sweep to some 6 MiB */
 };
 
 struct sync_waiter {
@@ -85,6 +91,7 @@ struct sfs_shard {
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
 	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;
+	uint64_t replaced_count; /* segments that merging replaced */
 
 	struct watermark watermark;
 	bool watermark_bad; /* a file is there, but none of this shard's */
@@ -124,6 +131,7 @@ struct sfs_stream {
 
 	pthread_mutex_t change_lock;
 	pthread_rwlock_t lock; /* guards all below */
+	pthread_rwlock_t path_lock; /* the two below change under both locks: either is enough to read */
 	bool removed;
 	char name[SFS_NAME_MAX + 1]; /* changes under store.lock too */
 	struct sfs_owner owner;
@@ -152,6 +160,7 @@ struct sfs_store {
 	uint64_t segment_bytes;
 	uint32_t segment_chunks;
 	uint64_t orphan_grace_ms;
+	size_t sweep_blobs; /* that a sweep looks for at once */
 	void (*report)(void *context, enum sfs_severity severity, const char *line);
 	void *report_context;
 
@@ -170,6 +179,7 @@ struct sfs_store {
 	struct lru *chunks;   /* struct chunk_text by segment uid and file offset */
 	struct syncer *syncer;
 	struct tidier *tidier;
+	atomic_bool closing; /* long jobs in the background end early */
 	pthread_mutex_t pool_lock;
 	struct workspace *pool; /* idle ones */
 	struct store_metrics metrics;

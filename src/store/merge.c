@@ -2,7 +2,8 @@
 /*
  * Merging: a sealed segment of small chunks (an echo each) is written anew with large ones, which
  * compress as well as the text would in one piece. The new file is synced and renamed over the
- * old one; readers that have the old one open keep it. Text, sequence numbers, keys, arrival times
+ * old one; readers that have the old one open keep it. No lock is held while it is written, and it
+ * is given up when the store closes. Text, sequence numbers, keys, arrival times
  * and claims stay what they were. A segment with any damage is left alone.
  */
 #include "cleanup.h"
@@ -15,14 +16,15 @@
 #include <sys/stat.h>
 
 enum {
-	MERGE_BELOW_BYTES = 64 << 10,	/* average text of a chunk under which it is worth it */
-	MERGE_TEXT_BYTES = 256 << 10,	/* text of a merged chunk, at least */
+	MERGE_BELOW_BYTES = 64 << 10, /* average text of a chunk under which it is worth it */
+	MERGE_TEXT_BYTES = 256 << 10, /* text of a merged chunk, at least */
 };
 
 struct merge {
 	struct sfs_shard *shard;
 	struct segment *old;
 	int fd; /* the new file */
+	bool compress;
 	uint64_t file_offset;
 	struct encoder *encoder;
 	struct index index; /* of the new file */
@@ -46,7 +48,7 @@ static int flush_chunk(struct merge *m)
 		.text_bytes = m->text.size,
 		.meta = meta,
 		.record_count = m->records,
-		.compress = m->shard->stream->settings.compression == COMPRESSION_LZ4,
+		.compress = m->compress,
 	};
 	int r = chunk_encode(m->encoder, &input);
 	if (r < 0)
@@ -110,8 +112,8 @@ static int add_chunk(struct merge *m, const struct chunk *chunk)
 		};
 	int r = buf_reserve(&m->text, chunk->text_bytes);
 	if (r == 0)
-		r = chunk_decode(chunk, chunk_frame_of(chunk, m->stored.data),
-			m->text.data + m->text.size);
+		r = chunk_decode(
+			chunk, chunk_frame_of(chunk, m->stored.data), m->text.data + m->text.size);
 	if (r == 0)
 		r = add_records(m, chunk);
 	if (r < 0)
@@ -158,7 +160,7 @@ static int write_merged(struct merge *m)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < m->old->index.count; i++)
-		r = merge_item(m, i);
+		r = atomic_load(&m->shard->stream->store->closing) ? -ECANCELED : merge_item(m, i);
 	if (r == 0)
 		r = flush_chunk(m);
 	const struct index *a = &m->old->index, *b = &m->index;
@@ -168,43 +170,100 @@ static int write_merged(struct merge *m)
 	return r == 0 ? disk_sync(&m->shard->stream->store->disk, m->fd) : r;
 }
 
-/* Puts the new file in the old one's place. The caller holds stream.lock shared. */
-static int replace_segment(struct merge *m, const char *temporary, const char *path)
+/* The files of a segment for as long as stream.path_lock is held. */
+struct segment_paths {
+	char directory[SHARD_PATH_MAX], segment[SHARD_PATH_MAX], temporary[SHARD_PATH_MAX],
+		index[SHARD_PATH_MAX];
+};
+
+/* Takes stream.path_lock, shared; not if it fails. */
+static int hold_paths(struct sfs_shard *shard, uint64_t base_offset, struct segment_paths *paths)
 {
-	struct sfs_shard *shard = m->shard;
-	struct sfs_store *store = shard->stream->store;
-	char directory[SHARD_PATH_MAX];
-	shard_path(shard, directory, "");
-	_cleanup_close_ int dir = -1;
-	int r = disk_open(
-		&store->disk, store->streams_dir, directory, O_RDONLY | O_DIRECTORY, &dir);
-	if (r == 0)
-		r = disk_rename(&store->disk, store->streams_dir, temporary, store->streams_dir, path);
-	if (r == 0)
-		r = disk_sync_dir(&store->disk, dir);
-	if (r < 0)
-		return r;
-	lru_drop(store->segments, shard->tag, m->old->base_offset);
-	metric_add(&store->metrics.segments_merged, 1);
-	SCOPED_LOCK(&shard->lock);
-	shard->stored_bytes += m->index.end_file_offset - m->old->index.end_file_offset;
+	pthread_rwlock_rdlock(&shard->stream->path_lock);
+	if (shard->stream->removed) {
+		pthread_rwlock_unlock(&shard->stream->path_lock);
+		return -ENOENT;
+	}
+	shard_path(shard, paths->directory, "");
+	shard_segment_path(shard, paths->segment, base_offset, SEGMENT_SUFFIX);
+	shard_segment_path(shard, paths->temporary, base_offset, SEGMENT_SUFFIX DISK_TMP_SUFFIX);
+	shard_segment_path(shard, paths->index, base_offset, INDEX_SUFFIX);
 	return 0;
 }
 
-static int merge_held(struct merge *m)
+static void release_paths(struct sfs_shard *shard)
+{
+	pthread_rwlock_unlock(&shard->stream->path_lock);
+}
+
+static int open_temporary(struct merge *m)
 {
 	struct sfs_store *store = m->shard->stream->store;
-	char temporary[SHARD_PATH_MAX], path[SHARD_PATH_MAX];
-	shard_segment_path(m->shard, path, m->old->base_offset, SEGMENT_SUFFIX);
-	shard_segment_path(m->shard, temporary, m->old->base_offset, SEGMENT_SUFFIX DISK_TMP_SUFFIX);
-	int r = disk_open(
-		&store->disk, store->streams_dir, temporary, O_RDWR | O_CREAT | O_TRUNC, &m->fd);
-	if (r == 0)
-		r = write_merged(m);
-	if (r == 0)
-		r = replace_segment(m, temporary, path);
+	struct segment_paths paths;
+	int r = hold_paths(m->shard, m->old->base_offset, &paths);
 	if (r < 0)
-		(void)disk_unlink(&store->disk, store->streams_dir, temporary);
+		return r;
+	r = disk_open(&store->disk, store->streams_dir, paths.temporary, O_RDWR | O_CREAT | O_TRUNC,
+		&m->fd);
+	release_paths(m->shard);
+	return r;
+}
+
+static void remove_temporary(struct merge *m)
+{
+	struct sfs_store *store = m->shard->stream->store;
+	struct segment_paths paths;
+	if (hold_paths(m->shard, m->old->base_offset, &paths) < 0)
+		return; /* it went with the stream */
+	(void)disk_unlink(&store->disk, store->streams_dir, paths.temporary);
+	release_paths(m->shard);
+}
+
+static int rename_over(
+	struct sfs_store *store, const struct segment_paths *paths, bool *ret_renamed)
+{
+	_cleanup_close_ int dir = -1;
+	int r = disk_open(
+		&store->disk, store->streams_dir, paths->directory, O_RDONLY | O_DIRECTORY, &dir);
+	if (r == 0)
+		r = disk_rename(&store->disk, store->streams_dir, paths->temporary,
+			store->streams_dir, paths->segment);
+	*ret_renamed = r == 0;
+	return r < 0 ? r : disk_sync_dir(&store->disk, dir);
+}
+
+/* Puts the new file in the old one's place. */
+static int replace_segment(struct merge *m)
+{
+	struct sfs_shard *shard = m->shard;
+	struct sfs_store *store = shard->stream->store;
+	struct segment_paths paths;
+	int r = hold_paths(shard, m->old->base_offset, &paths);
+	if (r < 0)
+		return r;
+	bool renamed;
+	r = rename_over(store, &paths, &renamed);
+	release_paths(shard);
+	if (!renamed)
+		return r;
+	metric_add(&store->metrics.segments_merged, 1);
+	SCOPED_LOCK(&shard->lock);
+	shard->replaced_count++; /* who has opened the old file does not enter it into the cache */
+	lru_drop(store->segments, shard->tag, m->old->base_offset);
+	shard->stored_bytes += m->index.end_file_offset - m->old->index.end_file_offset;
+	return r;
+}
+
+static int merge_files(struct merge *m)
+{
+	int r = open_temporary(m);
+	if (r < 0)
+		return r;
+	r = write_merged(m);
+	if (r == 0)
+		r = replace_segment(m);
+	if (r < 0)
+		remove_temporary(m);
 	return r;
 }
 
@@ -212,7 +271,7 @@ static int merge(struct merge *m)
 {
 	index_init(&m->index, m->old->base_offset, m->old->index.items[0].first_sequence);
 	m->encoder = encoder_new();
-	int r = m->encoder ? merge_held(m) : -ENOMEM;
+	int r = m->encoder ? merge_files(m) : -ENOMEM;
 	encoder_free(m->encoder);
 	meta_writer_fini(&m->meta);
 	buf_fini(&m->text);
@@ -239,36 +298,44 @@ static bool is_worth_merging(const struct index *index)
 	return index->count > 1 && text / index->count < MERGE_BELOW_BYTES;
 }
 
-static int tidy_held(struct sfs_shard *shard, uint64_t base_offset)
+static bool compresses(struct sfs_stream *stream)
+{
+	pthread_rwlock_rdlock(&stream->lock);
+	bool compress = stream->settings.compression == COMPRESSION_LZ4;
+	pthread_rwlock_unlock(&stream->lock);
+	return compress;
+}
+
+static int save_index(struct sfs_shard *shard, uint64_t base_offset, const struct index *index)
 {
 	struct sfs_store *store = shard->stream->store;
-	struct segment *segment;
-	int r = shard_sealed_segment_held(shard, base_offset, &segment);
+	struct segment_paths paths;
+	int r = hold_paths(shard, base_offset, &paths);
 	if (r < 0)
 		return r;
-	struct merge m = {.shard = shard, .old = segment, .fd = -1};
-	const struct index *index = &segment->index;
-	if (!is_sound(segment)) {
-		segment_unref(segment);
-		return -EBADMSG;
-	}
-	if (is_worth_merging(index)) {
-		r = merge(&m);
-		index = &m.index;
-	}
-	char path[SHARD_PATH_MAX];
-	shard_segment_path(shard, path, base_offset, INDEX_SUFFIX);
-	if (r == 0)
-		r = index_save(&store->disk, store->streams_dir, path, shard->tag, index);
-	index_fini(&m.index);
-	segment_unref(segment);
+	r = index_save(&store->disk, store->streams_dir, paths.index, shard->tag, index);
+	release_paths(shard);
 	return r;
 }
 
 int merge_segment(struct sfs_shard *shard, uint64_t base_offset)
 {
-	pthread_rwlock_rdlock(&shard->stream->lock);
-	int r = shard->removed ? -ENOENT : tidy_held(shard, base_offset);
-	pthread_rwlock_unlock(&shard->stream->lock);
+	struct segment *segment;
+	int r = shard_sealed_segment(shard, base_offset, &segment);
+	if (r < 0)
+		return r;
+	atomic_store(&segment->unindexed, false);
+	struct merge m = {.shard = shard, .old = segment, .fd = -1};
+	const struct index *index = &segment->index;
+	r = is_sound(segment) ? 0 : -EBADMSG;
+	if (r == 0 && is_worth_merging(index)) {
+		m.compress = compresses(shard->stream);
+		r = merge(&m);
+		index = &m.index;
+	}
+	if (r == 0)
+		r = save_index(shard, base_offset, index);
+	index_fini(&m.index);
+	segment_unref(segment);
 	return r;
 }

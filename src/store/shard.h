@@ -10,8 +10,8 @@ struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number);
 void shard_free(struct sfs_shard *shard); /* NULL is fine */
 
 /*
- * Path of a file of the shard below the streams' directory; the caller holds stream.lock, shared
- * at least, for as long as it uses the path.
+ * Path of a file of the shard below the streams' directory; the caller holds stream.lock or
+ * stream.path_lock, shared at least, for as long as it uses the path.
  */
 enum { SHARD_PATH_MAX = SFS_NAME_MAX + 80 };
 void shard_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX], const char *file);
@@ -64,12 +64,12 @@ int segment_write_back(const struct disk *disk, int fd, uint64_t owner, const st
 	uint64_t from_offset);
 
 /*
- * shard_read.c: opens a sealed segment, through the store's cache. -EBADMSG: it is gone or is no
- * segment. Takes stream.lock shared, except the _held form, whose caller has it.
+ * shard_read.c: opens a sealed segment, through the store's cache or past it. -EBADMSG: it is gone
+ * or is no segment. Takes stream.path_lock, but not to read a segment that has no index.
  */
 int shard_sealed_segment(
 	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
-int shard_sealed_segment_held(
+int shard_uncached_segment(
 	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
 
 /* A decoded chunk, counted. */

@@ -39,81 +39,115 @@ void chunk_text_unref(void *text)
 		free(t);
 }
 
-/* The index of a sealed segment: from its file, or by walking the segment. */
-static int sealed_index(struct sfs_shard *shard, uint64_t base, int fd, struct index *ret_index,
-	bool *ret_unindexed)
+/* A sealed segment's file, and its index if that is in a file too. */
+struct sealed_file {
+	char path[SHARD_PATH_MAX]; /* for reports */
+	int fd;
+	bool indexed;
+	struct index index;
+};
+
+static int load_index(struct sfs_shard *shard, uint64_t base, struct sealed_file *file)
 {
 	struct sfs_store *store = shard->stream->store;
 	char path[SHARD_PATH_MAX];
-	shard_segment_path(shard, path, base, INDEX_SUFFIX);
 	struct stat st;
-	if (fstat(fd, &st) < 0)
+	if (fstat(file->fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	int r = index_load(&store->disk, store->streams_dir, path, shard->tag, fd,
-		(uint64_t)st.st_size, base, ret_index);
+	shard_segment_path(shard, path, base, INDEX_SUFFIX);
+	file->indexed = index_load(&store->disk, store->streams_dir, path, shard->tag, file->fd,
+				(uint64_t)st.st_size, base, &file->index) == 0;
+	return 0;
+}
+
+/* The descriptor is the caller's to close, also on failure. */
+static int open_files(struct sfs_shard *shard, uint64_t base, struct sealed_file *file)
+{
+	struct sfs_stream *stream = shard->stream;
+	pthread_rwlock_rdlock(&stream->path_lock);
+	shard_segment_path(shard, file->path, base, SEGMENT_SUFFIX);
+	int r = stream->removed ? -ENOENT
+				: disk_open(&stream->store->disk, stream->store->streams_dir,
+					  file->path, O_RDONLY | O_NONBLOCK, &file->fd);
+	if (r == -ENOENT || r == -ELOOP)
+		r = -EBADMSG;
 	if (r == 0)
-		return 0;
+		r = load_index(shard, base, file);
+	pthread_rwlock_unlock(&stream->path_lock);
+	return r;
+}
+
+/* Walks the segment where no index tells of it. */
+static int scan_sealed(
+	struct sfs_shard *shard, uint64_t base, struct sealed_file *file, bool *ret_unindexed)
+{
+	struct sfs_store *store = shard->stream->store;
 	struct scan scan;
-	r = segment_scan(&store->disk, fd, shard->tag, base, 0, UINT64_MAX, &scan);
+	int r = segment_scan(&store->disk, file->fd, shard->tag, base, 0, UINT64_MAX, &scan);
 	if (r < 0)
 		return r;
 	if (scan.gap_count || scan.tail_damaged) {
 		metric_add(&store->metrics.quarantined_chunks, scan.gap_count + scan.tail_damaged);
 		store_report(store, SFS_ERROR,
-			"%s/shard-%04u/%020llu.lz4: damaged: %llu gaps%s; what they held cannot be "
-			"read",
-			shard->stream->name, shard->number, (unsigned long long)base,
+			"%s: damaged: %llu gaps%s; what they held cannot be read", file->path,
 			(unsigned long long)scan.gap_count,
 			scan.tail_damaged ? " and the end" : "");
 	}
-	*ret_index = scan.index;
+	file->index = scan.index;
 	*ret_unindexed = !scan.gap_count && !scan.tail_damaged;
 	return 0;
 }
 
-int shard_sealed_segment_held(
+int shard_uncached_segment(
 	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment)
 {
-	struct sfs_store *store = shard->stream->store;
-	struct segment *segment = lru_get(store->segments, shard->tag, base_offset);
-	if (segment) {
-		*ret_segment = segment;
-		return 0;
-	}
-	char path[SHARD_PATH_MAX];
-	shard_segment_path(shard, path, base_offset, SEGMENT_SUFFIX);
-	_cleanup_close_ int fd = -1;
-	int r = disk_open(&store->disk, store->streams_dir, path, O_RDONLY | O_NONBLOCK, &fd);
-	if (r < 0)
-		return r == -ENOENT || r == -ELOOP ? -EBADMSG : r;
-	struct index index;
+	struct sealed_file file = {.fd = -1};
 	bool unindexed = false;
-	r = sealed_index(shard, base_offset, fd, &index, &unindexed);
-	if (r < 0)
-		return r;
-	segment = segment_new(base_offset, fd, &index);
+	int r = open_files(shard, base_offset, &file);
+	if (r == 0 && !file.indexed)
+		r = scan_sealed(shard, base_offset, &file, &unindexed);
+	struct segment *segment = r == 0 ? segment_new(base_offset, file.fd, &file.index) : NULL;
 	if (!segment) {
-		index_fini(&index);
-		return -ENOMEM;
+		index_fini(&file.index);
+		if (file.fd >= 0)
+			close(file.fd);
+		return r < 0 ? r : -ENOMEM;
 	}
-	fd = -1;
-	atomic_init(&segment->unindexed, unindexed && !store->read_only);
-	lru_put(store->segments, shard->tag, base_offset, segment, 1);
+	atomic_init(&segment->unindexed, unindexed && !shard->stream->store->read_only);
 	*ret_segment = segment;
 	return 0;
+}
+
+static uint64_t replaced_count(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return shard->replaced_count;
+}
+
+/* Into the cache, unless a merge may have put another file in this one's place since. */
+static void cache_segment(struct sfs_shard *shard, struct segment *segment, uint64_t replaced)
+{
+	SCOPED_LOCK(&shard->lock);
+	if (shard->replaced_count == replaced)
+		lru_put(shard->stream->store->segments, shard->tag, segment->base_offset, segment,
+			1);
 }
 
 int shard_sealed_segment(
 	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment)
 {
-	pthread_rwlock_rdlock(&shard->stream->lock);
-	int r = shard_sealed_segment_held(shard, base_offset, ret_segment);
-	pthread_rwlock_unlock(&shard->stream->lock);
-	if (r == 0 && atomic_exchange(&(*ret_segment)->unindexed, false))
-		tidier_sealed(shard, base_offset);
-	return r;
+	struct segment *segment = lru_get(shard->stream->store->segments, shard->tag, base_offset);
+	if (!segment) {
+		uint64_t replaced = replaced_count(shard);
+		int r = shard_uncached_segment(shard, base_offset, &segment);
+		if (r < 0)
+			return r;
+		cache_segment(shard, segment, replaced);
+	}
+	*ret_segment = segment;
+	return 0;
 }
 
 /* Copies the items that hold [offset, end) out of an index; none if it has no such text. */
@@ -170,9 +204,12 @@ static int span_at(struct sfs_shard *shard, uint64_t offset, uint64_t end, struc
 		}
 	}
 	int r = shard_sealed_segment(shard, base, &span->segment);
-	if (r == 0)
-		fill_span(span, &span->segment->index, offset, end);
-	return r;
+	if (r < 0)
+		return r;
+	fill_span(span, &span->segment->index, offset, end);
+	if (atomic_exchange(&span->segment->unindexed, false))
+		tidier_sealed(shard, base);
+	return 0;
 }
 
 /* True if it was not known: from now on it counts, so that later opens read around it. */

@@ -313,6 +313,7 @@ struct sfs_store *store_new(const char *path, const struct sfs_store_options *op
 	store->segment_chunks = options->segment_chunks ? options->segment_chunks : SEGMENT_CHUNKS;
 	store->orphan_grace_ms =
 		options->orphan_grace_ms ? options->orphan_grace_ms : ORPHAN_GRACE_MS;
+	store->sweep_blobs = SWEEP_BLOBS;
 	store->report = options->report;
 	store->report_context = options->report_context;
 	settings_init(&store->defaults);

@@ -35,8 +35,10 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_rwlock_init(&stream->lock, &writers_first);
 	pthread_rwlockattr_destroy(&writers_first);
 	pthread_mutex_init(&stream->change_lock, NULL);
+	pthread_rwlock_init(&stream->path_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
 	blobs_init(&stream->blobs, &store->disk, -1);
+	stream->blobs.stop = &store->closing;
 	return stream;
 }
 
@@ -54,6 +56,7 @@ void stream_free(struct sfs_stream *stream)
 	blobs_fini(&stream->blobs);
 	pthread_mutex_destroy(&stream->blobs_lock);
 	pthread_mutex_destroy(&stream->change_lock);
+	pthread_rwlock_destroy(&stream->path_lock);
 	pthread_rwlock_destroy(&stream->lock);
 	free(stream);
 }

@@ -224,7 +224,6 @@ int sfs_stream_create(struct sfs_store *store, const char *name, const struct sf
 /* Whoever waits on a shard or goes on writing to it learns that it is gone. */
 static void mark_removed(struct sfs_stream *stream)
 {
-	stream->removed = true;
 	for (size_t i = 0; i < stream->shard_count; i++) {
 		struct sfs_shard *shard = stream->shards[i];
 		SCOPED_LOCK(&shard->lock);
@@ -255,9 +254,12 @@ static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX]
 	int r = check_empty(stream);
 	if (r == 0 && store->blob_dir >= 0)
 		r = stream_open_blobs(stream, false); /* to remove them, they must be known */
+	pthread_rwlock_wrlock(&stream->path_lock);
 	if (r == 0)
 		r = rename_durably(store, stream->name, temporary);
 	*ret_gone = r == 0 || (r != -EEXIST && !is_taken(store, stream->name));
+	stream->removed = *ret_gone;
+	pthread_rwlock_unlock(&stream->path_lock);
 	if (*ret_gone) {
 		mark_removed(stream);
 		(void)stream_remove_blobs(stream);
@@ -308,6 +310,7 @@ static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const
 	uint64_t changed_ms = 0;
 	pthread_rwlock_wrlock(&stream->lock);
 	int r = is_taken(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
+	pthread_rwlock_wrlock(&stream->path_lock);
 	if (r == 0) {
 		r = rename_durably(store, stream->name, to);
 		if (r == 0 || !is_taken(store, stream->name))
@@ -315,6 +318,7 @@ static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const
 		else
 			stream_touch_undo(stream, changed_ms);
 	}
+	pthread_rwlock_unlock(&stream->path_lock);
 	pthread_rwlock_unlock(&stream->lock);
 	return r;
 }

@@ -127,12 +127,12 @@ static int open_directory(struct sfs_shard *shard, int *ret_fd)
 {
 	struct sfs_store *store = shard->stream->store;
 	char path[SHARD_PATH_MAX];
-	pthread_rwlock_rdlock(&shard->stream->lock);
+	pthread_rwlock_rdlock(&shard->stream->path_lock);
 	shard_path(shard, path, "");
-	int r = shard->removed ? -ENOENT
-			       : disk_open(&store->disk, store->streams_dir, path,
-					 O_RDONLY | O_DIRECTORY, ret_fd);
-	pthread_rwlock_unlock(&shard->stream->lock);
+	int r = shard->stream->removed ? -ENOENT
+				       : disk_open(&store->disk, store->streams_dir, path,
+						 O_RDONLY | O_DIRECTORY, ret_fd);
+	pthread_rwlock_unlock(&shard->stream->path_lock);
 	return r;
 }
 
@@ -157,12 +157,12 @@ static int open_watermark(struct sfs_shard *shard, int *ret_fd)
 {
 	struct sfs_store *store = shard->stream->store;
 	char path[SHARD_PATH_MAX];
-	pthread_rwlock_rdlock(&shard->stream->lock);
+	pthread_rwlock_rdlock(&shard->stream->path_lock);
 	shard_path(shard, path, "synced");
-	int r = shard->removed ? -ENOENT
-			       : disk_open(&store->disk, store->streams_dir, path, O_RDWR | O_CREAT,
-					 ret_fd);
-	pthread_rwlock_unlock(&shard->stream->lock);
+	int r = shard->stream->removed ? -ENOENT
+				       : disk_open(&store->disk, store->streams_dir, path,
+						 O_RDWR | O_CREAT, ret_fd);
+	pthread_rwlock_unlock(&shard->stream->path_lock);
 	return r;
 }
 

@@ -107,6 +107,7 @@ void tidier_free(struct tidier *tidier)
 {
 	if (!tidier)
 		return;
+	atomic_store(&tidier->store->closing, true);
 	pthread_mutex_lock(&tidier->lock);
 	tidier->stop = true;
 	pthread_cond_broadcast(&tidier->changed);

@@ -10,7 +10,10 @@
 #include "internal.h"
 
 int tidier_new(struct sfs_store *store, struct tidier **ret_tidier);
-/* Lets the job under way finish, drops the others, stops the thread. NULL is fine. */
+/*
+ * Drops the jobs, stops the thread; the job under way ends early, at its next chunk, segment or
+ * blob. NULL is fine.
+ */
 void tidier_free(struct tidier *tidier);
 
 /* A segment was sealed. Keeps a reference to the shard's stream until it is done. */
