@@ -200,7 +200,7 @@ build_dir()
 run_plan()
 {
 	say "$(wc -l <"$TMP/plan") programs, $JOBS at a time"
-	run xargs -a "$TMP/plan" -d '\n' -n 1 -P "$JOBS" sh tests/run_test.sh "$TMP" ||
+	run xargs -r -a "$TMP/plan" -d '\n' -n 1 -P "$JOBS" sh tests/run_test.sh "$TMP" ||
 		failure "xargs: exit status $?"
 	[ "$(wc -l <"$TMP/plan")" -eq "$(wc -l <"$TMP/results")" ] ||
 		failure "not every program has a result"
