@@ -236,4 +236,18 @@ test_at_a_terminal()
 	eq 3 "$(wc -l <"$F")" records
 }
 
+# What would never end, and fill the disk.
+test_a_shard_is_not_appended_to_itself()
+{
+	start
+	seq 5 >>"$F"
+	says "input file is output file" bash -c "cat '$F' >>'$F'"
+	says "input file is also the output" bash -c "grep 1 '$F' >>'$F'"
+	seq 5 | cmp - "$F"
+	ln -s "$F" "$T/link"
+	says "input file is output file" bash -c "cat '$T/link' >>'$F'"
+	seq 6 7 >>"$T/link"
+	seq 7 | cmp - "$F"
+}
+
 run_tests "$@"
