@@ -33,6 +33,29 @@ static inline void census_add(struct census *c, lanes v)
 	c->special |= (lanes)((signed_lanes)v < ' ') & ~newline;
 }
 
+static inline lanes load(const uint8_t *p)
+{
+	lanes v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+/* Fewer than LANES, filled up with what needs no escape. */
+static inline lanes load_last(const uint8_t *p, size_t n)
+{
+	lanes v;
+	memset(&v, 'x', sizeof v);
+	memcpy(&v, p, n);
+	return v;
+}
+
+static inline bool any(lanes v)
+{
+	uint64_t words[2];
+	memcpy(words, &v, sizeof words);
+	return words[0] | words[1];
+}
+
 static unsigned lanes_sum(lanes v)
 {
 	unsigned sum = 0;
@@ -62,33 +85,54 @@ static bool utf8_next(struct json_scan *s, uint8_t c)
 	return true;
 }
 
+static bool is_continued(uint8_t c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+/* How many bytes at `p` are surely whole characters: the usual ones, to be quick. 0: look closer.
+ */
+static size_t utf8_usual(const uint8_t *p, size_t n)
+{
+	uint64_t word;
+	if (n < sizeof word)
+		return 0;
+	memcpy(&word, p, sizeof word);
+	if (!(word & UINT64_C(0x8080808080808080)))
+		return sizeof word;
+	if (p[0] >= 0xe1 && p[0] <= 0xef && p[0] != 0xed && is_continued(p[1]) &&
+		is_continued(p[2]))
+		return 3;
+	return p[0] >= 0xc2 && p[0] <= 0xdf && is_continued(p[1]) ? 2 : 0;
+}
+
 static bool utf8_run(struct json_scan *s, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n;) {
-		uint64_t word = 0;
-		if (!s->open && n - i >= sizeof word) /* eight bytes of ASCII at once */
-			memcpy(&word, p + i, sizeof word);
-		if (word && !(word & UINT64_C(0x8080808080808080))) {
-			i += sizeof word;
-			continue;
-		}
-		if (!(s->open ? utf8_next(s, p[i]) : utf8_start(s, p[i])))
+		size_t usual = s->open ? 0 : utf8_usual(p + i, n - i);
+		if (!usual && !(s->open ? utf8_next(s, p[i]) : utf8_start(s, p[i])))
 			return false;
-		i++;
+		i += usual ? usual : 1;
 	}
 	return true;
 }
 
-/* What the bytes that the census calls special add. */
-static unsigned special_bytes(const uint8_t *p, size_t n)
+/*
+ * What control characters add beyond that: five bytes, or one where there is a short escape. And
+ * whether any byte is not ASCII.
+ */
+static unsigned control_bytes(const uint8_t *p, size_t n, bool *ret_ascii)
 {
-	unsigned controls = 0, shorts = 0, newlines = 0;
-	for (size_t i = 0; i < n; i++) {
-		controls += p[i] < ' ';
-		shorts += p[i] >= '\b' && p[i] <= '\r' && p[i] != '\v';
-		newlines += p[i] == '\n';
+	lanes controls = {0}, shorts = {0}, all = {0};
+	for (size_t i = 0; i < n; i += LANES) {
+		lanes v = n - i < LANES ? load_last(p + i, n - i) : load(p + i);
+		lanes newline = (lanes)(v == '\n');
+		controls -= (lanes)(v < ' ') & ~newline;
+		shorts -= (lanes)(v - '\b' < 6) & ~newline & ~(lanes)(v == '\v');
+		all |= v;
 	}
-	return 5 * controls - 4 * shorts - newlines;
+	*ret_ascii = !any((lanes)(all > 0x7f));
+	return 5 * lanes_sum(controls) - 4 * lanes_sum(shorts);
 }
 
 /* At most BLOCK_BYTES. */
@@ -96,24 +140,17 @@ static void scan_block(struct json_scan *scan, const uint8_t *p, size_t n)
 {
 	struct census c = {0};
 	size_t i = 0;
-	for (; n - i >= LANES; i += LANES) {
-		lanes v;
-		memcpy(&v, p + i, sizeof v);
-		census_add(&c, v);
-	}
-	if (i < n) {
-		lanes v;
-		memset(&v, 'x', sizeof v);
-		memcpy(&v, p + i, n - i);
-		census_add(&c, v);
-	}
+	for (; n - i >= LANES; i += LANES)
+		census_add(&c, load(p + i));
+	if (i < n)
+		census_add(&c, load_last(p + i, n - i));
 	scan->escape_bytes += lanes_sum(c.doubled);
-	uint64_t special[2];
-	memcpy(special, &c.special, sizeof special);
-	if (!(special[0] | special[1]) && !scan->open)
+	if (!any(c.special) && !scan->open)
 		return;
-	scan->escape_bytes += special_bytes(p, n);
-	scan->broken = !utf8_run(scan, p, n);
+	bool ascii;
+	scan->escape_bytes += control_bytes(p, n, &ascii);
+	if (!ascii || scan->open)
+		scan->broken = !utf8_run(scan, p, n);
 }
 
 void json_scan(struct json_scan *scan, const void *data, size_t bytes)

@@ -338,6 +338,56 @@ START_TEST(random_payloads_read_back)
 }
 END_TEST
 
+/* A chunk's worth, counted in two halves: what needs no place, and its place. */
+START_TEST(text_counts_as_the_sum_of_its_lines)
+{
+	static uint8_t text[4000];
+	uint64_t state = 7;
+	for (int i = 0; i < 3000; i++) {
+		uint64_t power = 1;
+		for (uint64_t n = next_random(&state) % 15; n; n--)
+			power *= 10;
+		size_t bytes = random_text(&state, text, i % 10 ? 60 : sizeof text - 1);
+		uint64_t back = next_random(&state) % (bytes + 40);
+		struct json_place place = {
+			.shard = (uint32_t)(next_random(&state) >> (32 + i % 32)),
+			.first_sequence = power > 20 ? power - next_random(&state) % 20 : power,
+			.text_offset = power > back ? power - back : 0,
+		};
+		place.record_offset = place.text_offset;
+		text[bytes++] = '\n';
+		uint64_t sum = 0;
+		uint32_t records = 0;
+		for (uint8_t *p = text, *end = text + bytes; p < end; records++) {
+			size_t line = (size_t)((uint8_t *)memchr(p, '\n', (size_t)(end - p)) - p);
+			struct json_record record = {
+				.shard = place.shard,
+				.sequence = place.first_sequence + records,
+				.offset = place.text_offset + (uint64_t)(p - text),
+				.key = "k\"",
+				.key_bytes = i % 2 ? 2 : 0,
+			};
+			sum += json_record_bytes(&record, p, line, false);
+			p += line + 1;
+		}
+		uint64_t unplaced = json_unplaced_text_bytes(
+			"k\"", i % 2 ? 2 : 0, (const char *)text, bytes, records);
+		uint64_t digits = json_place_bytes(&place, (const char *)text, bytes, records);
+		ck_assert_uint_eq(unplaced + digits, sum);
+	}
+}
+END_TEST
+
+/* The last piece of a long record: its offset lies before the text, maybe by a digit. */
+START_TEST(a_record_counts_from_where_it_began)
+{
+	const struct json_place place = {
+		.first_sequence = 9, .record_offset = 7, .text_offset = 95};
+	/* shard-0000, sequences 9 and 10, offsets 7 and 98 */
+	ck_assert_uint_eq(json_place_bytes(&place, "ab\nc\n", 5, 2), 8 + 3 + 3);
+}
+END_TEST
+
 START_TEST(numbers_count_by_their_digits)
 {
 	uint64_t power = 1;
@@ -402,6 +452,8 @@ int main(void)
 	tcase_add_test(tc, pieces_are_split_anywhere);
 	tcase_add_test(tc, blocks_of_escapes_are_counted);
 	tcase_add_test(tc, random_payloads_read_back);
+	tcase_add_test(tc, text_counts_as_the_sum_of_its_lines);
+	tcase_add_test(tc, a_record_counts_from_where_it_began);
 	tcase_add_test(tc, numbers_count_by_their_digits);
 	tcase_add_test(tc, a_claim_check_shows_its_object);
 	tcase_add_test(tc, what_only_looks_like_a_claim_check_is_data);

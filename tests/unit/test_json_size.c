@@ -112,11 +112,12 @@ START_TEST(every_kind_of_line_is_counted)
 	open_all();
 	ck_assert_uint_eq(shard_json_size(shard), 0);
 	append_bytes("hello\n", 6);
-	append_bytes("gr\xc3\xbc\xc3\x9f\x65\n\n", 10);
+	append_bytes("gr\xc3\xbc\xc3\x9f\x65\n\n", 9);
 	append_bytes(mixed, sizeof mixed - 1);
 	append_keyed("user-\"42\"", mixed, sizeof mixed - 1);
 	configure("{\"key\":{\"field\":1,\"separator\":\" \"}}");
-	append_put("a 1\nb 2\n\xc3\xa4 3\n4\n 5\n\"q\" 6\n", 26);
+	static const char keyed[] = "a 1\nb 2\n\xc3\xa4 3\n4\n 5\n\"q\" 6\n";
+	append_put(keyed, sizeof keyed - 1);
 	uint64_t size = check_all();
 	reopen();
 	ck_assert_uint_eq(shard_json_size(shard), size);
