@@ -9,7 +9,7 @@
  *   shard.append_lock      who orders and stores: one appender at a time
  *   shard.lock             what is published; held for a moment
  *   stream.path_lock       (rw) where the stream's directory is; held while a file is opened
- *   syncer, tidier, pools, caches: leaves
+ *   syncer, tidier, pools, caches, waiters: leaves
  * store.lock (the table of streams) is a leaf too: nothing is taken under it.
  *
  * An append of a long record can hold stream.lock for as long as its writing takes, and whoever wants
@@ -30,6 +30,7 @@
 #include "segment.h"
 #include "settings.h"
 #include "streamfs/shard.h"
+#include "waiters.h"
 #include "watermark.h"
 
 #include <bsd/sys/queue.h>
@@ -68,6 +69,7 @@ struct sfs_shard {
 	uint32_t parent_count;
 	bool closed;	    /* changes under stream.lock and lock: either will do to read it */
 	bool closing;	    /* is closed in the table that is being written; stream.lock */
+	struct waiter_list waiting; /* for its records; stream.waiters.lock */
 	uint64_t created_ms;
 
 	pthread_mutex_t append_lock;
@@ -146,6 +148,8 @@ struct sfs_stream {
 	struct blobs blobs; /* has its own lock; directory made when first needed */
 	pthread_mutex_t blobs_lock; /* for making it */
 	bool blobs_durable;	    /* blobs_lock; its entry was synced since the store was opened */
+	atomic_uint shape; /* counts changes of what the table of shards holds; waiters.c */
+	struct waiters waiters;
 	struct stream_metrics metrics;
 };
 

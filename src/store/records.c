@@ -150,6 +150,19 @@ static int append_long(
 	return r;
 }
 
+/* What was appended becomes visible, or none of it. */
+static int end_append(struct workspace *w, struct sfs_shard *shard, int r)
+{
+	if (r < 0) {
+		shard_append_abort(shard);
+		return r;
+	}
+	shard_append_commit(shard);
+	if (w->due)
+		waiters_take(shard, w->due);
+	return 0;
+}
+
 int append_run(struct workspace *w, struct sfs_shard *shard, const struct long_record *long_record,
 	struct batch *batch)
 {
@@ -166,11 +179,7 @@ int append_run(struct workspace *w, struct sfs_shard *shard, const struct long_r
 		r = encode_batch(w, batch);
 	if (r == 0 && batch)
 		r = shard_append_chunk(shard, w->encoder);
-	if (r < 0)
-		shard_append_abort(shard);
-	else
-		shard_append_commit(shard);
-	return r;
+	return end_append(w, shard, r);
 }
 
 static uint32_t count_newlines(const char *text, size_t bytes)
@@ -202,9 +211,5 @@ int append_text(struct workspace *w, struct sfs_shard *shard, struct key_text ke
 	if (r < 0)
 		return r;
 	r = shard_append_chunk(shard, w->encoder);
-	if (r < 0)
-		shard_append_abort(shard);
-	else
-		shard_append_commit(shard);
-	return r;
+	return end_append(w, shard, r);
 }

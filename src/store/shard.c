@@ -26,6 +26,7 @@ struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number)
 	pthread_cond_init(&shard->grown, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	STAILQ_INIT(&shard->waiters);
+	LIST_INIT(&shard->waiting);
 	return shard;
 }
 

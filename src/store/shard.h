@@ -72,6 +72,24 @@ int shard_sealed_segment(
 int shard_uncached_segment(
 	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
 
+/* Neighbouring chunks of one segment, as its index has them. */
+enum { SPAN_ITEMS = 64 };
+struct span {
+	struct segment *segment; /* counted; the span's holder gives it back, whatever came of it */
+	uint64_t limit;	 /* text offset at which the next segment begins, or the shard's size */
+	size_t count;
+	struct index_item items[SPAN_ITEMS];
+	uint64_t ends[SPAN_ITEMS]; /* text offset behind each */
+};
+/*
+ * shard_read.c: the published chunks that hold [offset, end), at most a span of them. -ENODATA at
+ * or behind the end, -ESTALE below the horizon, -EBADMSG where no segment has the text: then up to
+ * span->limit none has.
+ */
+int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span);
+/* Counts, and the first time reports, that chunk i of a span is damaged. -EBADMSG. */
+int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i);
+
 /* A decoded chunk, counted. */
 struct chunk_text {
 	atomic_uint refs;

@@ -14,18 +14,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum {
-	SPAN_ITEMS = 64,
-	SPAN_STORED_BYTES = 1 << 20, /* read from the disk at once, unless one chunk is larger */
-};
-
-/* Neighbouring chunks of one segment. */
-struct span {
-	struct segment *segment; /* counted */
-	size_t count;
-	struct index_item items[SPAN_ITEMS];
-	uint64_t ends[SPAN_ITEMS]; /* text offset behind each */
-};
+enum { SPAN_STORED_BYTES = 1 << 20 }; /* read from the disk at once, unless one chunk is larger */
 
 void chunk_text_ref(void *text)
 {
@@ -178,29 +167,25 @@ static size_t find_base(const struct sfs_shard *shard, uint64_t offset)
 	return low;
 }
 
-/*
- * The chunks at `offset`, of one segment. -ENODATA behind the published text (*ret_end is its
- * size), -EBADMSG where no segment has it.
- */
-static int span_at(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span)
+int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span)
 {
 	uint64_t base;
+	*span = (struct span){.segment = NULL};
 	{
 		SCOPED_LOCK(&shard->lock);
 		if (offset >= shard->size)
 			return -ENODATA;
 		if (offset < shard->horizon_offset)
 			return -ESTALE;
-		if (end > shard->size)
-			end = shard->size;
 		size_t i = find_base(shard, offset);
-		if (i + 1 < shard->base_count && end > shard->bases[i + 1])
-			end = shard->bases[i + 1];
 		base = shard->bases[i];
+		span->limit = i + 1 < shard->base_count ? shard->bases[i + 1] : shard->size;
+		if (end > span->limit)
+			end = span->limit;
 		if (shard->active && base == shard->active->base_offset) {
 			span->segment = segment_ref(shard->active);
 			fill_span(span, &shard->active->index, offset, end);
-			return 0;
+			return span->count ? 0 : -EBADMSG;
 		}
 	}
 	int r = shard_sealed_segment(shard, base, &span->segment);
@@ -209,7 +194,7 @@ static int span_at(struct sfs_shard *shard, uint64_t offset, uint64_t end, struc
 	fill_span(span, &span->segment->index, offset, end);
 	if (atomic_exchange(&span->segment->unindexed, false))
 		tidier_sealed(shard, base);
-	return 0;
+	return span->count ? 0 : -EBADMSG; /* a segment that ends before the next one begins */
 }
 
 /* True if it was not known: from now on it counts, so that later opens read around it. */
@@ -225,7 +210,7 @@ static bool remember_damage(struct sfs_shard *shard, uint64_t from, uint64_t to)
 	return true;
 }
 
-static int note_damage(struct sfs_shard *shard, const struct span *span, size_t i)
+int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i)
 {
 	struct sfs_store *store = shard->stream->store;
 	const struct index_item *item = &span->items[i];
@@ -270,11 +255,11 @@ static int take_chunk(struct request *q, const struct span *span, size_t i, cons
 	uint64_t text_bytes = span->ends[i] - item->text_offset;
 	struct chunk chunk;
 	if (segment_check_chunk(item, q->shard->tag, text_bytes, stored, &chunk) < 0)
-		return note_damage(q->shard, span, i);
+		return shard_note_damage(q->shard, span, i);
 	const void *frame = chunk_frame_of(&chunk, stored);
 	if (q->done == item->text_offset && span->ends[i] <= q->end) {
 		if (chunk_decode(&chunk, frame, q->buffer + (q->done - q->offset)) < 0)
-			return note_damage(q->shard, span, i);
+			return shard_note_damage(q->shard, span, i);
 		q->done = span->ends[i];
 		return 0;
 	}
@@ -288,7 +273,7 @@ static int take_chunk(struct request *q, const struct span *span, size_t i, cons
 		copy_text(q, item->text_offset, text->data, text_bytes);
 		lru_put(cache, span->segment->uid, item->file_offset, text, text_bytes);
 	} else {
-		r = note_damage(q->shard, span, i);
+		r = shard_note_damage(q->shard, span, i);
 	}
 	chunk_text_unref(text);
 	return r;
@@ -336,7 +321,7 @@ static int take_run(struct request *q, const struct span *span, size_t i, size_t
 	size_t at = 0;
 	for (size_t k = i; k < i + n; k++) {
 		if (span->items[k].stored_bytes > got - at)
-			return note_damage(q->shard, span, k);
+			return shard_note_damage(q->shard, span, k);
 		r = take_chunk(q, span, k, stored + at);
 		if (r < 0)
 			return r;
@@ -349,7 +334,7 @@ static int take_span(struct request *q, const struct span *span)
 {
 	for (size_t i = 0; i < span->count;) {
 		if (span->items[i].flags & INDEX_DAMAGED)
-			return note_damage(q->shard, span, i);
+			return shard_note_damage(q->shard, span, i);
 		if (take_cached(q, span, i)) {
 			i++;
 			continue;
@@ -374,9 +359,7 @@ int sfs_shard_read(
 	q.end = offset >= size ? offset : size - offset < bytes ? size : offset + bytes;
 	while (q.done < q.end) {
 		struct span span = {0};
-		r = span_at(shard, q.done, q.end, &span);
-		if (r == 0 && !span.count)
-			r = -EBADMSG; /* a segment that ends before the next one begins */
+		r = shard_span(shard, q.done, q.end, &span);
 		if (r == 0)
 			r = take_span(&q, &span);
 		segment_unref(span.segment);

@@ -37,6 +37,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_mutex_init(&stream->change_lock, NULL);
 	pthread_rwlock_init(&stream->path_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
+	waiters_init(&stream->waiters);
 	blobs_init(&stream->blobs, &store->disk, -1);
 	stream->blobs.stop = &store->closing;
 	return stream;
@@ -57,6 +58,7 @@ void stream_free(struct sfs_stream *stream)
 	pthread_mutex_destroy(&stream->blobs_lock);
 	pthread_mutex_destroy(&stream->change_lock);
 	pthread_rwlock_destroy(&stream->path_lock);
+	waiters_fini(&stream->waiters);
 	pthread_rwlock_destroy(&stream->lock);
 	free(stream);
 }
@@ -276,11 +278,9 @@ static int change_settings(struct sfs_stream *stream, struct settings *settings)
 	return r;
 }
 
-int sfs_stream_patch_config(
+static int patch_config(
 	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag)
 {
-	if (stream->store->read_only)
-		return -EROFS;
 	SCOPED_LOCK(&stream->change_lock);
 	struct settings settings;
 	pthread_rwlock_rdlock(&stream->lock);
@@ -294,6 +294,16 @@ int sfs_stream_patch_config(
 	else
 		r = stream_reshape(stream, &settings, diag);
 	settings_fini(&settings);
+	return r;
+}
+
+int sfs_stream_patch_config(
+	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag)
+{
+	if (stream->store->read_only)
+		return -EROFS;
+	int r = patch_config(stream, json, bytes, diag);
+	stream_wake(stream);
 	return r;
 }
 

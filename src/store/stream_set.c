@@ -268,12 +268,10 @@ static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX]
 	return r;
 }
 
-int sfs_stream_remove(struct sfs_store *store, const char *name)
+/* Also where the error is that it might not last, the stream is to be woken, and given back. */
+static int remove_stream(
+	struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
 {
-	if (store->read_only)
-		return -EROFS;
-	if (!sfs_stream_name_valid(name))
-		return -ENOENT;
 	SCOPED_LOCK(&store->config_lock);
 	struct sfs_stream *stream;
 	int r = lookup_held(store, name, &stream);
@@ -292,6 +290,20 @@ int sfs_stream_remove(struct sfs_store *store, const char *name)
 			(void)store_remove_stream(store, temporary);
 		sfs_stream_unref(stream); /* the table's */
 	}
+	*ret_stream = stream;
+	return r;
+}
+
+int sfs_stream_remove(struct sfs_store *store, const char *name)
+{
+	if (store->read_only)
+		return -EROFS;
+	if (!sfs_stream_name_valid(name))
+		return -ENOENT;
+	struct sfs_stream *stream = NULL;
+	int r = remove_stream(store, name, &stream);
+	if (stream)
+		stream_wake(stream);
 	sfs_stream_unref(stream);
 	return r;
 }

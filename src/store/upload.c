@@ -161,9 +161,12 @@ int sfs_upload_commit(struct sfs_upload *upload, const char *key, size_t key_byt
 	if (!w)
 		return -ENOMEM;
 	struct key_text text = {key, key_valid(key, key_bytes) ? key_bytes : 0};
+	struct waiter_list due = LIST_HEAD_INITIALIZER(due);
+	w->due = &due;
 	pthread_rwlock_rdlock(&stream->lock);
 	int r = commit_held(upload, w, text);
 	pthread_rwlock_unlock(&stream->lock);
+	waiters_wake(&due);
 	workspace_put(stream->store, w);
 	return r;
 }

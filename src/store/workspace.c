@@ -124,6 +124,7 @@ void workspace_reset(struct workspace *workspace)
 		batch->json_bytes = 0;
 		SLIST_INSERT_HEAD(&workspace->idle, batch, link);
 	}
+	workspace->due = NULL;
 	workspace->slots.size = 0;
 	workspace->meta.size = 0;
 	buf_reset(&workspace->head, KEEP_TEXT_BYTES);

@@ -21,6 +21,7 @@ struct batch {
 };
 
 struct workspace {
+	struct waiter_list *due; /* whom the appends of this run wake; NULL: nobody is told */
 	struct workspace *next; /* in the pool */
 	struct encoder *encoder;
 	SLIST_HEAD(, batch) used, idle;

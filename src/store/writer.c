@@ -47,6 +47,7 @@ struct sfs_writer {
 	size_t taken_bytes; /* by the last write that was taken */
 	size_t retry_bytes;
 	uint64_t retry_hash;
+	struct waiter_list due;	 /* whom the append under way wakes */
 	struct buf touched;	 /* struct sfs_shard *[]: appended to by this writer */
 	struct buf touched_bits; /* by shard serial, to keep that list free of repeats */
 };
@@ -59,6 +60,7 @@ static int writer_new(struct sfs_stream *stream, enum target target, struct sfs_
 	w->stream = sfs_stream_ref(stream);
 	w->target = target;
 	payload_init(&w->pending);
+	LIST_INIT(&w->due);
 	metric_add(&stream->store->metrics.open_writers, 1);
 	*ret_writer = w;
 	return 0;
@@ -398,6 +400,7 @@ static int append_complete(struct sfs_writer *w, const char *data, size_t bytes,
 	struct run run = {.writer = w, .w = workspace_get(store)};
 	if (!run.w)
 		return -ENOMEM;
+	run.w->due = &w->due;
 	run.spread_route = stream_spread(w->stream);
 	int r = is_plain(w, bytes) ? append_plain(&run, data, bytes, ret_taken)
 				   : append_lines(&run, data, bytes, ret_taken);
@@ -468,6 +471,7 @@ int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, 
 		pthread_rwlock_rdlock(&writer->stream->lock);
 		int r = write_held(writer, (const char *)data + done, piece, &taken);
 		pthread_rwlock_unlock(&writer->stream->lock);
+		waiters_wake(&writer->due);
 		if (r < 0 && !done)
 			return r;
 		done += taken;

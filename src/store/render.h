@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of a cursor as lines of JSON. A record of one chunk is rendered at once; one of many is
+ * read through once, to know whether it is UTF-8, and then rendered piece by piece: memory is
+ * bounded by a chunk, whatever its length.
+ */
+#ifndef STORE_RENDER_H
+#define STORE_RENDER_H
+
+#include "cursor.h"
+#include "json_record.h"
+
+struct renderer {
+	bool in_record;
+	struct json_payload payload; /* of the record that is under way */
+};
+
+/* Appends the next record, or the next piece of a long one, to `out`. Errors as of the cursor's;
+ * with one, nothing was appended. */
+int render_next(struct renderer *renderer, struct cursor *cursor, struct buf *out);
+
+#endif
