@@ -179,6 +179,7 @@ struct sfs_store {
 	pthread_mutex_t lock; /* guards the table */
 	struct stream_tree streams;
 
+	struct payload_budget payloads; /* unfinished lines and uploads */
 	struct lru *segments; /* sealed ones by shard tag and base */
 	struct lru *chunks;   /* struct chunk_text by segment uid and file offset */
 	struct syncer *syncer;

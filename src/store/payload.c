@@ -7,20 +7,79 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
 	PAYLOAD_KEEP_BYTES = 4096,
 	PAYLOAD_PIECE_BYTES = 256 << 10, /* read at a time from the file */
 };
 
-void payload_init(struct payload *payload)
+void payload_budget_init(struct payload_budget *budget, unsigned max_files)
 {
-	*payload = (struct payload){.fd = -1};
+	*budget = (struct payload_budget){.max_files = max_files};
+}
+
+/*
+ * malloc(3) keeps what is freed in between of what is not. When the payloads have fallen to half of
+ * what they once took, that much is worth giving back.
+ */
+static void trim_memory(struct payload_budget *budget, size_t bytes)
+{
+	enum { TRIM_OVER_BYTES = 32 << 20 };
+	size_t peak = atomic_load(&budget->peak);
+	if (bytes > peak)
+		atomic_compare_exchange_strong(&budget->peak, &peak, bytes);
+	else if (peak > TRIM_OVER_BYTES && bytes < peak / 2 &&
+		 atomic_compare_exchange_strong(&budget->peak, &peak, bytes))
+		malloc_trim(0);
+}
+
+/* Brings the budget up to date with the memory of a payload. */
+static void count_memory(struct payload *payload)
+{
+	struct payload_budget *budget = payload->budget;
+	size_t before = payload->counted_bytes, now = payload->memory.capacity;
+	if (!budget || before == now)
+		return;
+	payload->counted_bytes = now;
+	trim_memory(budget, atomic_fetch_add(&budget->bytes, now - before) + (now - before));
+}
+
+static int take_file_slot(struct payload *payload)
+{
+	struct payload_budget *budget = payload->budget;
+	if (!budget || payload->has_file_slot)
+		return 0;
+	if (atomic_fetch_add(&budget->files, 1) >= budget->max_files) {
+		atomic_fetch_sub(&budget->files, 1);
+		return -ENFILE;
+	}
+	payload->has_file_slot = true;
+	return 0;
+}
+
+static void give_file_slot(struct payload *payload)
+{
+	if (payload->has_file_slot)
+		atomic_fetch_sub(&payload->budget->files, 1);
+	payload->has_file_slot = false;
+}
+
+void payload_init(struct payload *payload, struct payload_budget *budget)
+{
+	*payload = (struct payload){.budget = budget, .fd = -1};
+}
+
+int payload_reserve_file(struct payload *payload)
+{
+	int r = take_file_slot(payload);
+	if (r == 0)
+		payload->keeps_file_slot = true;
+	return r;
 }
 
 static void close_file(struct payload *payload)
@@ -28,12 +87,16 @@ static void close_file(struct payload *payload)
 	if (payload->fd >= 0)
 		close(payload->fd);
 	payload->fd = -1;
+	if (!payload->keeps_file_slot)
+		give_file_slot(payload);
 }
 
 void payload_fini(struct payload *payload)
 {
+	payload->keeps_file_slot = false;
 	close_file(payload);
 	buf_fini(&payload->memory);
+	count_memory(payload);
 	payload->size_bytes = 0;
 }
 
@@ -41,7 +104,19 @@ void payload_reset(struct payload *payload)
 {
 	close_file(payload);
 	buf_reset(&payload->memory, PAYLOAD_KEEP_BYTES);
+	count_memory(payload);
 	payload->size_bytes = 0;
+}
+
+bool payload_fits(const struct payload *payload, uint64_t size_bytes)
+{
+	if (payload->fd >= 0 || size_bytes > PAYLOAD_MEMORY_MAX)
+		return false;
+	size_t taken = payload->budget ? atomic_load(&payload->budget->bytes) : 0;
+	if (size_bytes <= payload->memory.capacity || taken < PAYLOAD_BUDGET_BYTES)
+		return true;
+	return size_bytes <= PAYLOAD_MEMORY_TIGHT &&
+	       taken < PAYLOAD_BUDGET_BYTES + PAYLOAD_BUDGET_BYTES / 2;
 }
 
 /* For disks without O_TMPFILE. A crash in between leaves a .tmp for the sweep. */
@@ -71,20 +146,33 @@ static int open_spill(const struct disk *disk, int dir, int *ret_fd)
 	return r;
 }
 
+static bool stays_in_memory(const struct payload *payload, int spill_dir, uint64_t size_bytes)
+{
+	if (payload_fits(payload, size_bytes))
+		return true;
+	return spill_dir < 0 && payload->fd < 0 && size_bytes <= PAYLOAD_MEMORY_MAX;
+}
+
 /* Moves what is in memory to a file; on failure nothing has changed. */
 static int spill(struct payload *payload, const struct disk *disk, int spill_dir)
 {
 	if (payload->fd >= 0)
 		return 0;
 	_cleanup_close_ int fd = -1;
-	int r = open_spill(disk, spill_dir, &fd);
-	if (r == 0 && payload->memory.size)
-		r = disk_write(disk, fd, 0, payload->memory.data, payload->memory.size);
+	int r = take_file_slot(payload);
 	if (r < 0)
 		return r;
+	r = open_spill(disk, spill_dir, &fd);
+	if (r == 0 && payload->memory.size)
+		r = disk_write(disk, fd, 0, payload->memory.data, payload->memory.size);
+	if (r < 0) {
+		close_file(payload);
+		return r;
+	}
 	payload->fd = fd;
 	fd = -1;
 	buf_reset(&payload->memory, PAYLOAD_KEEP_BYTES);
+	count_memory(payload);
 	return 0;
 }
 
@@ -99,11 +187,18 @@ static int cut_leftovers(const struct payload *payload, const struct disk *disk)
 	return disk_truncate(disk, payload->fd, payload->size_bytes);
 }
 
+static int reserve_memory(struct payload *payload, size_t more)
+{
+	int r = buf_reserve(&payload->memory, more);
+	count_memory(payload);
+	return r;
+}
+
 static int memory_resize(struct payload *payload, size_t size)
 {
 	struct buf *memory = &payload->memory;
 	if (size > memory->size) {
-		int r = buf_reserve(memory, size - memory->size);
+		int r = reserve_memory(payload, size - memory->size);
 		if (r < 0)
 			return r;
 		memset(memory->data + memory->size, 0, size - memory->size);
@@ -116,10 +211,12 @@ static int memory_resize(struct payload *payload, size_t size)
 static int memory_write(struct payload *payload, uint64_t offset, const void *data, size_t bytes)
 {
 	if (offset == payload->size_bytes) { /* the usual one: no need for zeros first */
-		int r = buf_append(&payload->memory, data, bytes);
-		if (r == 0)
-			payload->size_bytes += bytes;
-		return r;
+		int r = reserve_memory(payload, bytes);
+		if (r < 0)
+			return r;
+		(void)buf_append(&payload->memory, data, bytes);
+		payload->size_bytes += bytes;
+		return 0;
 	}
 	uint64_t end = offset + bytes;
 	if (end > payload->size_bytes) {
@@ -139,7 +236,7 @@ int payload_write(struct payload *payload, const struct disk *disk, int spill_di
 	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
 		return -EFBIG;
 	uint64_t end = offset + bytes;
-	if (payload->fd < 0 && end <= PAYLOAD_MEMORY_MAX)
+	if (stays_in_memory(payload, spill_dir, end))
 		return memory_write(payload, offset, data, bytes);
 	int r = spill(payload, disk, spill_dir);
 	if (r == 0 && offset > payload->size_bytes)
@@ -160,7 +257,7 @@ int payload_truncate(
 		payload_reset(payload);
 		return 0;
 	}
-	if (payload->fd < 0 && size_bytes <= PAYLOAD_MEMORY_MAX)
+	if (stays_in_memory(payload, spill_dir, size_bytes))
 		return memory_resize(payload, (size_t)size_bytes);
 	int r = spill(payload, disk, spill_dir);
 	if (r == 0 && size_bytes > payload->size_bytes)
@@ -188,29 +285,25 @@ int payload_read(const struct payload *payload, const struct disk *disk, uint64_
 	return 0;
 }
 
-int payload_map(const struct payload *payload, const char **ret_data)
+int payload_text(const struct payload *payload, const struct disk *disk, size_t bytes,
+	struct buf *scratch, const char **ret_data)
 {
-	if (!payload->size_bytes) {
-		*ret_data = NULL;
-		return 0;
-	}
 	if (payload->fd < 0) {
 		*ret_data = (const char *)payload->memory.data;
 		return 0;
 	}
-	if (payload->size_bytes > SIZE_MAX)
-		return -ENOMEM;
-	void *data = mmap(NULL, (size_t)payload->size_bytes, PROT_READ, MAP_SHARED, payload->fd, 0);
-	if (data == MAP_FAILED)
-		return -errno;
-	*ret_data = data;
+	scratch->size = 0;
+	size_t got = 0;
+	int r = buf_reserve(scratch, bytes);
+	if (r == 0)
+		r = payload_read(payload, disk, 0, scratch->data, bytes, &got);
+	if (r < 0)
+		return r;
+	if (got < bytes)
+		return -EIO; /* the file is shorter than what was written to it */
+	scratch->size = got;
+	*ret_data = (const char *)scratch->data;
 	return 0;
-}
-
-void payload_unmap(const struct payload *payload, const char *data)
-{
-	if (data && payload->fd >= 0)
-		munmap((void *)(uintptr_t)data, (size_t)payload->size_bytes);
 }
 
 /* Hands the payload over in pieces until `each` returns non-zero, which is then the result. */

@@ -10,27 +10,54 @@
 #include "buf.h"
 #include "disk.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
-enum { PAYLOAD_MEMORY_MAX = 1 << 20 };
+enum {
+	PAYLOAD_MEMORY_MAX = 1 << 20,
+	PAYLOAD_MEMORY_TIGHT = 64 << 10, /* ... while many have much in memory */
+	PAYLOAD_BUDGET_BYTES = 128 << 20,
+};
+
+/*
+ * What the payloads of a store take together. Over PAYLOAD_BUDGET_BYTES of memory they go to files
+ * at PAYLOAD_MEMORY_TIGHT bytes, over half as much again whatever their size. Any thread may use
+ * it.
+ */
+struct payload_budget {
+	atomic_size_t bytes, peak;
+	atomic_uint files;
+	unsigned max_files;
+};
+void payload_budget_init(struct payload_budget *budget, unsigned max_files);
 
 struct payload {
-	struct buf memory;   /* all of it while fd < 0 */
-	int fd;		     /* -1, or the file that has all of it */
+	struct payload_budget *budget; /* NULL: none */
+	size_t counted_bytes;	       /* of its memory */
+	bool has_file_slot, keeps_file_slot;
+	struct buf memory; /* all of it while fd < 0 */
+	int fd;		   /* -1, or the file that has all of it */
 	uint64_t size_bytes;
 };
 
-void payload_init(struct payload *payload);
+void payload_init(struct payload *payload, struct payload_budget *budget);
+/* So that it finds room for its file whenever it wants it. -ENFILE: too many have. */
+int payload_reserve_file(struct payload *payload);
 void payload_fini(struct payload *payload);
 /* Empty again; keeps a little memory. */
 void payload_reset(struct payload *payload);
 
-/* As pwrite(2) and ftruncate(2); `spill_dir` is where a file would go. A failed write leaves the
- * payload with the size it had. */
-int payload_write(struct payload *payload, const struct disk *disk, int spill_dir,
-	uint64_t offset, const void *data, size_t bytes);
-int payload_truncate(struct payload *payload, const struct disk *disk, int spill_dir,
-	uint64_t size_bytes);
+/* Whether `size_bytes` of it stay in memory; if not, a write up to there needs a `spill_dir`. */
+bool payload_fits(const struct payload *payload, uint64_t size_bytes);
+/*
+ * As pwrite(2) and ftruncate(2); `spill_dir` is where a file would go, -1: it stays in memory up to
+ * PAYLOAD_MEMORY_MAX. A failed write leaves the payload with the size it had. -ENFILE: it would
+ * need a file, and there are too many.
+ */
+int payload_write(struct payload *payload, const struct disk *disk, int spill_dir, uint64_t offset,
+	const void *data, size_t bytes);
+int payload_truncate(
+	struct payload *payload, const struct disk *disk, int spill_dir, uint64_t size_bytes);
 static inline int payload_append(struct payload *payload, const struct disk *disk, int spill_dir,
 	const void *data, size_t bytes)
 {
@@ -41,11 +68,11 @@ int payload_read(const struct payload *payload, const struct disk *disk, uint64_
 	void *buffer, size_t bytes, size_t *ret_bytes);
 
 /*
- * The whole of it as memory, to look for a key: the buffer itself or a read-only mapping of the
- * file. Give it back with payload_unmap() before the payload changes. Empty: NULL, 0.
+ * Its first `bytes` (at most all) as memory: the buffer itself, or read into `scratch`, which is
+ * the caller's. Borrowed until either changes.
  */
-int payload_map(const struct payload *payload, const char **ret_data);
-void payload_unmap(const struct payload *payload, const char *data);
+int payload_text(const struct payload *payload, const struct disk *disk, size_t bytes,
+	struct buf *scratch, const char **ret_data);
 
 /* SHA-256 of all of it, and where its first newline is (size_bytes: none). */
 int payload_digest(const struct payload *payload, const struct disk *disk, uint8_t digest[32]);

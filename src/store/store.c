@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 void diag_set(struct sfs_diag *diag, const char *format, ...)
@@ -301,6 +302,16 @@ void store_free(struct sfs_store *store)
 	free(store);
 }
 
+/* Descriptors that this process may have. */
+static rlim_t open_files_max(void)
+{
+	enum { USUAL = 1024, ENOUGH = 1 << 20 };
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return USUAL;
+	return limit.rlim_cur < ENOUGH ? limit.rlim_cur : ENOUGH;
+}
+
 struct sfs_store *store_new(const char *path, const struct sfs_store_options *options)
 {
 	struct sfs_store *store = calloc(1, sizeof *store);
@@ -314,6 +325,7 @@ struct sfs_store *store_new(const char *path, const struct sfs_store_options *op
 	store->orphan_grace_ms =
 		options->orphan_grace_ms ? options->orphan_grace_ms : ORPHAN_GRACE_MS;
 	store->sweep_blobs = SWEEP_BLOBS;
+	payload_budget_init(&store->payloads, (unsigned)(open_files_max() / 4));
 	store->report = options->report;
 	store->report_context = options->report_context;
 	settings_init(&store->defaults);

@@ -21,7 +21,12 @@ int sfs_upload_open(struct sfs_stream *stream, struct sfs_upload **ret_upload)
 	if (!upload)
 		return -ENOMEM;
 	upload->stream = sfs_stream_ref(stream);
-	payload_init(&upload->payload);
+	payload_init(&upload->payload, &stream->store->payloads);
+	int r = payload_reserve_file(&upload->payload);
+	if (r < 0) {
+		sfs_upload_free(upload);
+		return r;
+	}
 	*ret_upload = upload;
 	return 0;
 }
@@ -43,15 +48,14 @@ static int prepare(struct sfs_upload *upload, uint64_t end)
 	int r = stream->removed ? -ENOENT : 0;
 	if (r == 0 && end > stream->settings.max_record_bytes)
 		r = -EFBIG;
-	if (r == 0 && end > PAYLOAD_MEMORY_MAX)
+	if (r == 0 && !payload_fits(&upload->payload, end))
 		r = stream_open_blobs(stream, true);
 	if (r < 0)
 		pthread_rwlock_unlock(&stream->lock);
 	return r;
 }
 
-int sfs_upload_write(
-	struct sfs_upload *upload, uint64_t offset, const void *data, size_t bytes)
+int sfs_upload_write(struct sfs_upload *upload, uint64_t offset, const void *data, size_t bytes)
 {
 	struct sfs_stream *stream = upload->stream;
 	if (offset > INT64_MAX - bytes)
@@ -71,14 +75,13 @@ int sfs_upload_truncate(struct sfs_upload *upload, uint64_t size_bytes)
 	int r = prepare(upload, size_bytes);
 	if (r < 0)
 		return r;
-	r = payload_truncate(
-		&upload->payload, &stream->store->disk, stream->blobs.dir, size_bytes);
+	r = payload_truncate(&upload->payload, &stream->store->disk, stream->blobs.dir, size_bytes);
 	pthread_rwlock_unlock(&stream->lock);
 	return r;
 }
 
-int sfs_upload_read(struct sfs_upload *upload, uint64_t offset, void *buffer, size_t bytes,
-	size_t *ret_bytes)
+int sfs_upload_read(
+	struct sfs_upload *upload, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	return payload_read(
 		&upload->payload, &upload->stream->store->disk, offset, buffer, bytes, ret_bytes);
@@ -124,12 +127,8 @@ static int add_record(struct sfs_upload *upload, struct workspace *w, struct bat
 		return 0;
 	}
 	const char *line;
-	r = payload_map(payload, &line);
-	if (r < 0)
-		return r;
-	r = batch_add(batch, key, line, line_bytes);
-	payload_unmap(payload, line);
-	return r;
+	r = payload_text(payload, &stream->store->disk, line_bytes, &w->head, &line);
+	return r < 0 ? r : batch_add(batch, key, line, line_bytes);
 }
 
 static int commit_held(struct sfs_upload *upload, struct workspace *w, struct key_text key)
@@ -137,7 +136,8 @@ static int commit_held(struct sfs_upload *upload, struct workspace *w, struct ke
 	struct sfs_stream *stream = upload->stream;
 	if (stream->removed)
 		return -ENOENT;
-	size_t route = key.bytes ? stream_route(stream, key.data, key.bytes) : stream_spread(stream);
+	size_t route =
+		key.bytes ? stream_route(stream, key.data, key.bytes) : stream_spread(stream);
 	struct batch *batch = workspace_batch(w, &stream->routes, route);
 	if (!batch)
 		return -ENOMEM;

@@ -32,6 +32,9 @@ enum refusal {
 	REFUSED_OPEN, /* everything up to the end of the line is */
 };
 
+/* How far into a line that waited on disk its key is looked for. */
+enum { KEY_REACH_BYTES = 4 << 20 };
+
 enum target { TARGET_SHARD, TARGET_KEY, TARGET_PUT };
 
 struct sfs_writer {
@@ -59,7 +62,7 @@ static int writer_new(struct sfs_stream *stream, enum target target, struct sfs_
 		return -ENOMEM;
 	w->stream = sfs_stream_ref(stream);
 	w->target = target;
-	payload_init(&w->pending);
+	payload_init(&w->pending, &stream->store->payloads);
 	LIST_INIT(&w->due);
 	metric_add(&stream->store->metrics.open_writers, 1);
 	*ret_writer = w;
@@ -227,6 +230,34 @@ static struct batch *batch_for(struct run *run, struct key_text key)
 	return workspace_batch(run->w, &w->stream->routes, route);
 }
 
+/* Whether the text of a line that began in earlier writes is looked at here at all. */
+static bool head_is_wanted(const struct run *run, uint64_t bytes)
+{
+	const struct sfs_writer *w = run->writer;
+	return bytes < CHUNK_TEXT_TARGET ||
+	       (w->target == TARGET_PUT && w->stream->settings.key.kind != KEY_RULE_NONE);
+}
+
+/*
+ * The key of such a line, of which `reach` of the `bytes` are at hand. What ends where these end
+ * may go on behind it, and is none. The line goes, the key stays: it lies in `scratch` or in the
+ * writer.
+ */
+static struct key_text find_head_key(
+	struct run *run, const char *line, size_t reach, uint64_t bytes, char *scratch)
+{
+	struct key_text key = find_key(run, line, reach, scratch);
+	if (!key.bytes || key.data == scratch || key.data == run->writer->key)
+		return key;
+	if (reach < bytes && key.data + key.bytes + 1 >= line + reach) {
+		metric_add(&run->writer->stream->metrics.keyless, 1);
+		return (struct key_text){0};
+	}
+	memcpy(scratch, key.data, key.bytes);
+	key.data = scratch;
+	return key;
+}
+
 /* The line that began in earlier writes and ends with `end`. */
 static int add_head(struct run *run, const char *end, size_t end_bytes)
 {
@@ -236,21 +267,18 @@ static int add_head(struct run *run, const char *end, size_t end_bytes)
 	int r = record_limit(&stream->settings, bytes);
 	if (r < 0)
 		return r;
-	r = bytes > PAYLOAD_MEMORY_MAX ? stream_open_blobs(stream, true) : 0;
+	r = payload_fits(&w->pending, bytes) ? 0 : stream_open_blobs(stream, true);
 	if (r == 0)
 		r = payload_append(
 			&w->pending, &stream->store->disk, stream->blobs.dir, end, end_bytes);
-	const char *line;
-	if (r == 0)
-		r = payload_map(&w->pending, &line);
+	const char *line = NULL;
+	size_t reach = bytes < KEY_REACH_BYTES ? (size_t)bytes : KEY_REACH_BYTES;
+	if (r == 0 && head_is_wanted(run, bytes))
+		r = payload_text(&w->pending, &stream->store->disk, reach, &run->w->head, &line);
 	if (r < 0)
 		return r;
 	char scratch[SFS_KEY_MAX_BYTES];
-	struct key_text key = find_key(run, line, bytes, scratch);
-	if (key.bytes && key.data != scratch && key.data != w->key) {
-		memcpy(scratch, key.data, key.bytes); /* the line goes, the key stays */
-		key.data = scratch;
-	}
+	struct key_text key = find_head_key(run, line, reach, bytes, scratch);
 	struct batch *batch = batch_for(run, key);
 	run->head_batch = batch;
 	if (!batch)
@@ -261,7 +289,6 @@ static int add_head(struct run *run, const char *end, size_t end_bytes)
 		r = batch_add(batch, key, line, bytes);
 	else
 		run->long_shard = batch->shard;
-	payload_unmap(&w->pending, line);
 	if (r < 0 || !run->long_shard)
 		return r;
 	run->w->head.size = 0;
@@ -286,7 +313,7 @@ static int add_line(struct run *run, const char *line, size_t bytes)
 	if (!record_is_claimed(&stream->settings, bytes))
 		return batch_add(batch, key, line, bytes);
 	struct payload payload;
-	payload_init(&payload);
+	payload_init(&payload, NULL);
 	r = payload_append(&payload, &stream->store->disk, -1, line, bytes);
 	if (r == 0)
 		r = batch_add_claim(run->w, stream, batch, key, &payload);
@@ -419,7 +446,7 @@ static int hold(struct sfs_writer *w, const char *data, size_t bytes)
 	int r = record_limit(&stream->settings, total);
 	if (r < 0)
 		return refuse(w, r, data, bytes);
-	r = total > PAYLOAD_MEMORY_MAX ? stream_open_blobs(stream, true) : 0;
+	r = payload_fits(&w->pending, total) ? 0 : stream_open_blobs(stream, true);
 	return r < 0 ? r
 		     : payload_append(
 			       &w->pending, &stream->store->disk, stream->blobs.dir, data, bytes);

@@ -21,7 +21,7 @@ static const struct disk disk = {0};
 static inline void setup(void)
 {
 	testdir_open(&dir);
-	payload_init(&payload);
+	payload_init(&payload, NULL);
 	blobs_init(&blobs, &disk, dup(dir.fd));
 }
 

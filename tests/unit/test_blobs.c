@@ -557,7 +557,7 @@ static void *put_same(void *arg)
 	struct worker *w = arg;
 	struct payload own;
 	uint8_t digest[32];
-	payload_init(&own);
+	payload_init(&own, NULL);
 	ck_assert_int_eq(payload_append(&own, &disk, dir.fd, w->data, 3 * MIB), 0);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(blobs_put(&blobs, &own, COMPRESSION_LZ4, digest), 0);

@@ -11,11 +11,12 @@ enum { MIB = 1 << 20 };
 static struct testdir dir;
 static struct payload payload;
 static const struct disk disk = {0};
+static struct fault limits_fault;
 
 static void setup(void)
 {
 	testdir_open(&dir);
-	payload_init(&payload);
+	payload_init(&payload, NULL);
 }
 
 static void teardown(void)
@@ -314,21 +315,78 @@ START_TEST(leftovers_of_a_failed_write_stay_out_of_a_gap)
 }
 END_TEST
 
-START_TEST(map_shows_all_of_it)
+START_TEST(text_is_a_prefix_of_it)
 {
 	static const size_t sizes[] = {1000, 2 * MIB + 1};
-	const char *data = "untouched";
-	ck_assert_int_eq(payload_map(&payload, &data), 0);
-	ck_assert_ptr_null(data);
-	payload_unmap(&payload, data);
+	struct buf scratch = {0};
+	const char *text = "untouched";
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(write_pattern(&disk, 0, sizes[i]), 0);
-		ck_assert_int_eq(payload_map(&payload, &data), 0);
 		uint8_t *want = pattern(0, sizes[i]);
-		ck_assert_int_eq(memcmp(data, want, sizes[i]), 0);
+		ck_assert_int_eq(payload_text(&payload, &disk, sizes[i], &scratch, &text), 0);
+		ck_assert_mem_eq(text, want, sizes[i]);
+		ck_assert_int_eq(payload_text(&payload, &disk, 10, &scratch, &text), 0);
+		ck_assert_mem_eq(text, want, 10);
 		free(want);
-		payload_unmap(&payload, data);
 	}
+	/* What happened to the file is an error, not the end of the process. */
+	ck_assert_int_eq(ftruncate(payload.fd, 4096), 0);
+	ck_assert_int_eq(payload_text(&payload, &disk, 2 * MIB, &scratch, &text), -EIO);
+	fault_init(&limits_fault, 1, -ESTALE);
+	const struct disk failing = {.hook = &limits_fault.hook};
+	ck_assert_int_eq(payload_text(&payload, &failing, 10, &scratch, &text), -ESTALE);
+	buf_fini(&scratch);
+}
+END_TEST
+
+START_TEST(many_payloads_go_to_files_early)
+{
+	enum { COUNT = 400, EACH = 900000, SMALL = 20000 };
+	static struct payload many[COUNT], small;
+	static struct payload_budget budget;
+	payload_budget_init(&budget, COUNT);
+	uint8_t *data = pattern(0, EACH);
+	for (int i = 0; i < COUNT; i++) {
+		payload_init(&many[i], &budget);
+		ck_assert_int_eq(payload_append(&many[i], &disk, dir.fd, data, EACH), 0);
+		ck_assert_uint_lt(budget.bytes, PAYLOAD_BUDGET_BYTES + 2 * EACH);
+	}
+	ck_assert_int_lt(many[0].fd, 0);
+	ck_assert_int_ge(many[COUNT - 1].fd, 0);
+	payload_init(&small, &budget);
+	ck_assert_int_eq(payload_append(&small, &disk, dir.fd, data, SMALL), 0);
+	ck_assert_int_lt(small.fd, 0);
+	payload_fini(&small);
+	for (int i = 0; i < COUNT; i++)
+		payload_fini(&many[i]);
+	ck_assert_uint_eq(budget.bytes, 0);
+	ck_assert_uint_eq(budget.files, 0);
+	free(data);
+}
+END_TEST
+
+START_TEST(files_of_payloads_are_counted)
+{
+	static struct payload one, other;
+	static struct payload_budget budget;
+	uint8_t *data = pattern(0, 2 * MIB);
+	payload_budget_init(&budget, 1);
+	payload_init(&one, &budget);
+	payload_init(&other, &budget);
+	ck_assert_int_eq(payload_append(&one, &disk, dir.fd, data, 2 * MIB), 0);
+	ck_assert_int_eq(payload_append(&other, &disk, dir.fd, data, 5), 0);
+	ck_assert_int_eq(payload_append(&other, &disk, dir.fd, data, 2 * MIB), -ENFILE);
+	ck_assert_uint_eq(other.size_bytes, 5);
+	ck_assert_int_eq(payload_reserve_file(&other), -ENFILE);
+	payload_reset(&one);
+	ck_assert_int_eq(payload_reserve_file(&other), 0);
+	payload_reset(&other); /* it keeps its place */
+	ck_assert_int_eq(payload_append(&one, &disk, dir.fd, data, 2 * MIB), -ENFILE);
+	payload_fini(&other);
+	ck_assert_int_eq(payload_append(&one, &disk, dir.fd, data, 2 * MIB), 0);
+	payload_fini(&one);
+	ck_assert_uint_eq(budget.files, 0);
+	free(data);
 }
 END_TEST
 
@@ -456,7 +514,9 @@ int main(void)
 	tcase_add_test(all, writing_nothing_changes_nothing);
 	tcase_add_test(all, failed_call_changes_nothing_and_can_be_retried);
 	tcase_add_test(all, leftovers_of_a_failed_write_stay_out_of_a_gap);
-	tcase_add_test(all, map_shows_all_of_it);
+	tcase_add_test(all, text_is_a_prefix_of_it);
+	tcase_add_test(all, many_payloads_go_to_files_early);
+	tcase_add_test(all, files_of_payloads_are_counted);
 	tcase_add_test(all, digest_is_sha256);
 	tcase_add_test(all, digest_of_a_file_is_that_of_its_bytes);
 	tcase_add_test(all, file_that_shrank_is_no_payload);

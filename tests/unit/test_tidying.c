@@ -122,7 +122,7 @@ static int make_old(const char *path, const struct stat *st, int flag, struct FT
 static void put_orphans(unsigned first, unsigned count)
 {
 	struct payload payload;
-	payload_init(&payload);
+	payload_init(&payload, NULL);
 	ck_assert_int_eq(stream_open_blobs(stream, true), 0);
 	for (unsigned i = first; i < first + count; i++) {
 		uint8_t digest[32];
