@@ -25,11 +25,11 @@ static void set_size(struct stat *attr, uint64_t bytes, uint64_t stored_bytes)
 	attr->st_blocks = (blkcnt_t)(stored_bytes / 512 + (stored_bytes % 512 != 0));
 }
 
-/* Who may write may also name what he writes: w comes with x. */
+/* Who may write may also name what he writes, w comes with x, but not touch what others write. */
 static mode_t drop_mode(mode_t mode)
 {
 	mode_t w = mode & 0222;
-	return S_IFDIR | w | w >> 1;
+	return S_IFDIR | S_ISVTX | w | w >> 1;
 }
 
 static mode_t file_mode(enum node_kind kind, mode_t mode)
@@ -94,12 +94,14 @@ static void fill_blob(const struct node *node, struct stat *attr)
 static void fill_upload(const struct node *node, struct stat *attr)
 {
 	struct upload *upload = node->id.upload;
+	struct upload_owner owner;
 	uint64_t size_bytes = upload_size(upload);
+	upload_get_owner(upload, &owner);
 	set_size(attr, size_bytes, size_bytes);
 	set_times(attr, upload->created_ms);
-	attr->st_mode = S_IFREG | (upload->mode & 07777);
-	attr->st_uid = upload->uid;
-	attr->st_gid = upload->gid;
+	attr->st_mode = S_IFREG | (owner.mode & 07777);
+	attr->st_uid = owner.uid;
+	attr->st_gid = owner.gid;
 	attr->st_blksize = LARGE_BLOCK;
 }
 

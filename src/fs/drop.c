@@ -12,31 +12,53 @@
 #include "streamfs/upload.h"
 
 enum { SETTLED_MAX = 64 };
+static const uint64_t settled_max_ns = UINT64_C(1000000000);
+
+/* By stream and name; of one name the newest first. */
+static int upload_compare(const struct upload *a, const struct upload *b)
+{
+	if (a->stream_id != b->stream_id)
+		return a->stream_id < b->stream_id ? -1 : 1;
+	int order = strcmp(a->name, b->name);
+	if (order)
+		return order;
+	return (a->ino < b->ino) - (a->ino > b->ino);
+}
+
+RB_GENERATE_INTERNAL(upload_tree, upload, by_name, upload_compare, __attribute__((unused)) static)
 
 void drop_init(struct drop *drop)
 {
 	*drop = (struct drop){0};
 	pthread_mutex_init(&drop->lock, NULL);
-	TAILQ_INIT(&drop->all);
+	RB_INIT(&drop->tree);
 	TAILQ_INIT(&drop->settled);
 }
 
-/* Takes the oldest off, as long as there are more than `keep`. */
+static void unsettle_locked(struct upload *upload)
+{
+	TAILQ_REMOVE(&upload->drop->settled, upload, by_age);
+	upload->settled_ns = 0;
+	upload->drop->settled_count--;
+}
+
+/* The oldest one, as long as there are more than `keep` or it has been there for long. */
+static struct upload *take_oldest_settled(struct drop *drop, unsigned keep)
+{
+	SCOPED_LOCK(&drop->lock);
+	struct upload *oldest = TAILQ_LAST(&drop->settled, upload_list);
+	if (!oldest || (drop->settled_count <= keep &&
+			       clock_monotonic_ns() - oldest->settled_ns < settled_max_ns))
+		return NULL;
+	unsettle_locked(oldest);
+	return oldest;
+}
+
 static void settled_trim(struct drop *drop, unsigned keep)
 {
-	for (;;) {
-		struct upload *oldest = NULL;
-		pthread_mutex_lock(&drop->lock);
-		if (drop->settled_count > keep) {
-			oldest = TAILQ_LAST(&drop->settled, upload_list);
-			TAILQ_REMOVE(&drop->settled, oldest, all);
-			drop->settled_count--;
-		}
-		pthread_mutex_unlock(&drop->lock);
-		if (!oldest)
-			return;
+	struct upload *oldest;
+	while ((oldest = take_oldest_settled(drop, keep)))
 		upload_unref(oldest);
-	}
 }
 
 void drop_fini(struct drop *drop)
@@ -58,22 +80,14 @@ static bool is_held_name(const char *name)
 	return true;
 }
 
-static void unlist_locked(struct upload *upload, bool *ret_was_listed)
+/* True: the directory's reference is now the caller's. */
+static bool unlist_locked(struct upload *upload)
 {
-	*ret_was_listed = upload->listed;
-	if (upload->listed)
-		TAILQ_REMOVE(&upload->drop->all, upload, all);
-	upload->listed = false;
-}
-
-static void upload_unlist(struct upload *upload)
-{
-	bool was_listed;
-	pthread_mutex_lock(&upload->drop->lock);
-	unlist_locked(upload, &was_listed);
-	pthread_mutex_unlock(&upload->drop->lock);
+	bool was_listed = upload->listed;
 	if (was_listed)
-		upload_unref(upload);
+		RB_REMOVE(upload_tree, &upload->drop->tree, upload);
+	upload->listed = false;
+	return was_listed;
 }
 
 void upload_ref(struct upload *upload)
@@ -101,8 +115,44 @@ void upload_name(struct upload *upload, char name[UPLOAD_NAME_MAX + 1])
 	memcpy(name, upload->name, sizeof(upload->name));
 }
 
+void upload_get_owner(struct upload *upload, struct upload_owner *ret_owner)
+{
+	SCOPED_LOCK(&upload->drop->lock);
+	*ret_owner = upload->owner;
+}
+
+void upload_set_owner(struct upload *upload, const struct upload_owner *owner)
+{
+	SCOPED_LOCK(&upload->drop->lock);
+	upload->owner = *owner;
+}
+
+static struct upload *find_settled_locked(struct drop *drop, pid_t thread)
+{
+	struct upload *upload;
+	TAILQ_FOREACH(upload, &drop->settled, by_age)
+	{
+		if (thread != 0 && upload->creator.thread == thread)
+			return upload;
+	}
+	return NULL;
+}
+
+/* A thread that goes on to another file is done with what it has closed. */
+static void forget_settled(struct drop *drop, pid_t thread)
+{
+	pthread_mutex_lock(&drop->lock);
+	struct upload *upload = find_settled_locked(drop, thread);
+	if (upload)
+		unsettle_locked(upload);
+	pthread_mutex_unlock(&drop->lock);
+	if (upload)
+		upload_unref(upload);
+	settled_trim(drop, SETTLED_MAX);
+}
+
 int drop_create(struct drop *drop, struct sfs_stream *stream, const char *name,
-	const struct upload_owner *owner, struct upload **ret_upload)
+	const struct opener *creator, const struct upload_owner *owner, struct upload **ret_upload)
 {
 	if (strlen(name) > UPLOAD_NAME_MAX)
 		return -ENAMETOOLONG;
@@ -112,21 +162,21 @@ int drop_create(struct drop *drop, struct sfs_stream *stream, const char *name,
 	int r = sfs_upload_open(stream, &upload->payload);
 	if (r < 0)
 		return r;
+	forget_settled(drop, creator->thread);
 	pthread_mutex_init(&upload->lock, NULL);
 	upload->drop = drop;
 	upload->created_ms = clock_wall_ms();
-	upload->creator = owner->tid;
-	upload->uid = owner->uid;
-	upload->gid = owner->gid;
-	upload->mode = owner->mode;
+	upload->creator = *creator;
+	upload->owner = *owner;
 	upload->stream = sfs_stream_ref(stream);
+	upload->stream_id = sfs_stream_id(stream);
 	upload->listed = true;
 	upload->refs = 2; /* the directory's and the caller's */
 	upload->handles = 1;
 	memcpy(upload->name, name, strlen(name));
 	SCOPED_LOCK(&drop->lock);
 	upload->ino = INO_UPLOADS | ++drop->last_ino;
-	TAILQ_INSERT_HEAD(&drop->all, upload, all);
+	RB_INSERT(upload_tree, &drop->tree, upload);
 	*ret_upload = upload;
 	upload = NULL;
 	return 0;
@@ -134,18 +184,35 @@ int drop_create(struct drop *drop, struct sfs_stream *stream, const char *name,
 
 static bool is_named(const struct upload *upload, uint64_t stream_id, const char *name)
 {
-	return sfs_stream_id(upload->stream) == stream_id && strcmp(upload->name, name) == 0;
+	return upload->stream_id == stream_id && strcmp(upload->name, name) == 0;
+}
+
+/* The first one of a stream that has this name or a later one. */
+static struct upload *first_locked(struct drop *drop, uint64_t stream_id, const char *name)
+{
+	struct upload key = {.stream_id = stream_id, .ino = UINT64_MAX};
+	size_t length = strlen(name);
+	if (length > UPLOAD_NAME_MAX)
+		return NULL;
+	memcpy(key.name, name, length);
+	return RB_NFIND(upload_tree, &drop->tree, &key);
+}
+
+static bool is_shown_to(const struct upload *upload, const struct drop_caller *caller)
+{
+	return caller->uid == 0 || upload->owner.uid == caller->uid;
 }
 
 static struct upload *find_locked(
-	struct drop *drop, uint64_t stream_id, const char *name, pid_t tid)
+	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller)
 {
 	struct upload *upload, *found = NULL;
-	TAILQ_FOREACH(upload, &drop->all, all)
-	{
-		if (!is_named(upload, stream_id, name))
+	for (upload = first_locked(drop, stream_id, name);
+		upload && is_named(upload, stream_id, name);
+		upload = RB_NEXT(upload_tree, &drop->tree, upload)) {
+		if (!is_shown_to(upload, caller))
 			continue;
-		if (upload->creator == tid)
+		if (caller->thread != 0 && upload->creator.thread == caller->thread)
 			return upload;
 		if (!found)
 			found = upload;
@@ -153,34 +220,17 @@ static struct upload *find_locked(
 	return found;
 }
 
-static struct upload *find_settled_locked(
-	struct drop *drop, uint64_t stream_id, const char *name, pid_t tid)
+struct upload *drop_find(
+	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller)
 {
-	struct upload *upload;
-	TAILQ_FOREACH(upload, &drop->settled, all)
-	{
-		if (upload->creator == tid && is_named(upload, stream_id, name))
-			return upload;
+	settled_trim(drop, SETTLED_MAX);
+	SCOPED_LOCK(&drop->lock);
+	struct upload *upload = find_locked(drop, stream_id, name, caller);
+	if (!upload) {
+		upload = find_settled_locked(drop, caller->thread);
+		if (upload && !is_named(upload, stream_id, name))
+			upload = NULL;
 	}
-	return NULL;
-}
-
-struct upload *drop_find(struct drop *drop, uint64_t stream_id, const char *name, pid_t tid)
-{
-	SCOPED_LOCK(&drop->lock);
-	struct upload *upload = find_locked(drop, stream_id, name, tid);
-	if (!upload)
-		upload = find_settled_locked(drop, stream_id, name, tid);
-	if (upload)
-		upload->refs++;
-	return upload;
-}
-
-/* The same, only of what is not committed. */
-static struct upload *find_open(struct drop *drop, uint64_t stream_id, const char *name, pid_t tid)
-{
-	SCOPED_LOCK(&drop->lock);
-	struct upload *upload = find_locked(drop, stream_id, name, tid);
 	if (upload)
 		upload->refs++;
 	return upload;
@@ -191,10 +241,8 @@ int drop_each(struct drop *drop, uint64_t stream_id,
 {
 	struct upload *upload;
 	SCOPED_LOCK(&drop->lock);
-	TAILQ_FOREACH(upload, &drop->all, all)
-	{
-		if (sfs_stream_id(upload->stream) != stream_id)
-			continue;
+	for (upload = first_locked(drop, stream_id, ""); upload && upload->stream_id == stream_id;
+		upload = RB_NEXT(upload_tree, &drop->tree, upload)) {
 		int r = each(context, upload);
 		if (r)
 			return r;
@@ -202,76 +250,165 @@ int drop_each(struct drop *drop, uint64_t stream_id,
 	return 0;
 }
 
-static void free_payload_locked(struct upload *upload)
+/* Both locks, where its state changes. */
+static void lock_state(struct upload *upload)
 {
-	sfs_upload_free(upload->payload);
-	upload->payload = NULL;
+	pthread_mutex_lock(&upload->lock);
+	pthread_mutex_lock(&upload->drop->lock);
 }
 
-/* One try. The payload is kept where a later fsync may want the record durable. */
-static int commit_locked(struct upload *upload)
+static void unlock_state(struct upload *upload)
 {
-	char name[UPLOAD_NAME_MAX + 1];
+	pthread_mutex_unlock(&upload->drop->lock);
+	pthread_mutex_unlock(&upload->lock);
+}
+
+/* What was committed has been made durable, if it was to be; its payload is not needed again. */
+static void release_payload_locked(struct upload *upload)
+{
+	if (upload->state == UPLOAD_GONE ||
+		(upload->state == UPLOAD_COMMITTED && upload->handles == 0)) {
+		sfs_upload_free(upload->payload);
+		upload->payload = NULL;
+	}
+}
+
+static bool begin_locked(struct upload *upload)
+{
 	if (upload->state != UPLOAD_OPEN)
-		return 0;
-	upload_name(upload, name);
-	upload->size_bytes = sfs_upload_size(upload->payload);
+		return false;
+	upload->state = UPLOAD_COMMITTING;
+	upload->refs++;
+	return true;
+}
+
+static bool discard_locked(struct upload *upload)
+{
+	if (upload->state == UPLOAD_OPEN)
+		upload->state = UPLOAD_GONE;
+	return upload->state == UPLOAD_GONE && unlist_locked(upload);
+}
+
+bool upload_begin_commit(struct upload *upload)
+{
+	lock_state(upload);
+	bool begun = begin_locked(upload);
+	unlock_state(upload);
+	return begun;
+}
+
+static void settle_locked(struct upload *upload)
+{
+	TAILQ_INSERT_HEAD(&upload->drop->settled, upload, by_age);
+	upload->settled_ns = clock_monotonic_ns();
+	upload->drop->settled_count++;
+	upload->refs++;
+}
+
+static void finish(struct upload *upload, enum upload_state state, bool settle)
+{
+	lock_state(upload);
+	upload->state = state;
+	if (settle)
+		settle_locked(upload);
+	release_payload_locked(upload);
+	bool was_listed = unlist_locked(upload);
+	unlock_state(upload);
+	if (was_listed)
+		upload_unref(upload);
+}
+
+int upload_commit(struct upload *upload, bool settle)
+{
 	int r = upload->failed; /* a file with a part missing is no record */
 	if (r == 0)
-		r = sfs_upload_commit(upload->payload, name, strlen(name));
-	upload->state = r < 0 ? UPLOAD_GONE : UPLOAD_COMMITTED;
-	if (r < 0)
-		free_payload_locked(upload);
-	else if (upload->sync)
+		r = sfs_upload_commit(upload->payload, upload->name, strlen(upload->name));
+	enum upload_state state = r < 0 ? UPLOAD_GONE : UPLOAD_COMMITTED;
+	if (r == 0 && upload->sync)
 		r = sfs_upload_sync(upload->payload);
+	if (r == 0 && settle)
+		forget_settled(upload->drop, upload->creator.thread);
+	finish(upload, state, r == 0 && settle);
 	return r;
 }
 
-static int upload_commit(struct upload *upload)
+/* Whether it is the caller's to remove: of what nobody has open, or of its own or its parent's. */
+static bool is_removable(struct upload *upload, const struct drop_caller *caller)
 {
-	pthread_mutex_lock(&upload->lock);
-	int r = commit_locked(upload);
-	pthread_mutex_unlock(&upload->lock);
-	upload_unlist(upload);
+	pthread_mutex_lock(&upload->drop->lock);
+	bool open = upload->handles > 0;
+	pthread_mutex_unlock(&upload->drop->lock);
+	return !open || opener_is_kin(&upload->creator, caller->thread);
+}
+
+static int remove_upload(struct upload *upload, const struct drop_caller *caller)
+{
+	if (!is_removable(upload, caller))
+		return -EBUSY;
+	lock_state(upload);
+	bool busy = upload->state == UPLOAD_COMMITTING;
+	bool was_listed = discard_locked(upload);
+	bool settled = upload->settled_ns != 0;
+	if (settled)
+		unsettle_locked(upload);
+	release_payload_locked(upload);
+	unlock_state(upload);
+	if (was_listed || settled)
+		upload_unref(upload);
+	return busy ? -EBUSY : was_listed || settled ? 0 : -ENOENT;
+}
+
+int drop_unlink(
+	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller)
+{
+	struct upload *upload = drop_find(drop, stream_id, name, caller);
+	if (!upload)
+		return -ENOENT;
+	int r = remove_upload(upload, caller);
+	upload_unref(upload);
+	return r;
+}
+
+static int rename_locked(struct upload *upload, const char *to, bool *ret_begun)
+{
+	if (upload->state == UPLOAD_COMMITTING)
+		return -EBUSY;
+	if (!upload->listed)
+		return -ENOENT;
+	RB_REMOVE(upload_tree, &upload->drop->tree, upload);
+	memset(upload->name, 0, sizeof(upload->name));
+	memcpy(upload->name, to, strlen(to));
+	RB_INSERT(upload_tree, &upload->drop->tree, upload);
+	*ret_begun = upload->handles == 0 && !is_held_name(to) && begin_locked(upload);
+	return 0;
+}
+
+int drop_rename(struct drop *drop, uint64_t stream_id, const char *from, const char *to,
+	const struct drop_caller *caller, struct upload **ret_commit)
+{
+	bool begun;
+	if (strlen(to) > UPLOAD_NAME_MAX)
+		return -ENAMETOOLONG;
+	struct upload *upload = drop_find(drop, stream_id, from, caller);
+	if (!upload)
+		return -ENOENT;
+	lock_state(upload);
+	int r = rename_locked(upload, to, &begun);
+	unlock_state(upload);
+	upload_unref(upload);
+	if (r == 0)
+		*ret_commit = begun ? upload : NULL;
 	return r;
 }
 
 static void upload_discard(struct upload *upload)
 {
-	pthread_mutex_lock(&upload->lock);
-	if (upload->state == UPLOAD_OPEN) {
-		upload->state = UPLOAD_GONE;
-		free_payload_locked(upload);
-	}
-	pthread_mutex_unlock(&upload->lock);
-	upload_unlist(upload);
-}
-
-int drop_unlink(struct drop *drop, uint64_t stream_id, const char *name, pid_t tid)
-{
-	struct upload *upload = find_open(drop, stream_id, name, tid);
-	if (!upload)
-		return -ENOENT;
-	upload_discard(upload);
-	upload_unref(upload);
-	return 0;
-}
-
-int drop_rename(struct drop *drop, uint64_t stream_id, const char *from, const char *to, pid_t tid)
-{
-	if (strlen(to) > UPLOAD_NAME_MAX)
-		return -ENAMETOOLONG;
-	struct upload *upload = find_open(drop, stream_id, from, tid);
-	if (!upload)
-		return -ENOENT;
-	pthread_mutex_lock(&drop->lock);
-	memset(upload->name, 0, sizeof(upload->name));
-	memcpy(upload->name, to, strlen(to));
-	bool closed = upload->handles == 0;
-	pthread_mutex_unlock(&drop->lock);
-	int r = closed && !is_held_name(to) ? upload_commit(upload) : 0;
-	upload_unref(upload);
-	return r;
+	lock_state(upload);
+	bool was_listed = discard_locked(upload);
+	release_payload_locked(upload);
+	unlock_state(upload);
+	if (was_listed)
+		upload_unref(upload);
 }
 
 unsigned drop_discard_all(struct drop *drop)
@@ -279,7 +416,7 @@ unsigned drop_discard_all(struct drop *drop)
 	unsigned count = 0;
 	for (;; count++) {
 		pthread_mutex_lock(&drop->lock);
-		struct upload *upload = TAILQ_FIRST(&drop->all);
+		struct upload *upload = RB_MIN(upload_tree, &drop->tree);
 		if (upload)
 			upload->refs++;
 		pthread_mutex_unlock(&drop->lock);
@@ -290,80 +427,56 @@ unsigned drop_discard_all(struct drop *drop)
 	}
 }
 
+bool upload_is_free(struct upload *upload)
+{
+	SCOPED_LOCK(&upload->drop->lock);
+	return upload->listed && upload->state == UPLOAD_OPEN && upload->handles == 0;
+}
+
 int upload_open(struct upload *upload)
 {
 	SCOPED_LOCK(&upload->drop->lock);
 	if (!upload->listed)
 		return -ENOENT;
-	if (upload->handles > 0)
+	if (upload->state != UPLOAD_OPEN || upload->handles > 0)
 		return -EBUSY;
 	upload->handles++;
 	upload->refs++;
 	return 0;
 }
 
-/* What was committed has been made durable, if it was to be; its payload is not needed again. */
-static void release_payload(struct upload *upload)
+bool upload_close(struct upload *upload, bool discard)
 {
-	SCOPED_LOCK(&upload->lock);
-	if (upload->state != UPLOAD_OPEN)
-		free_payload_locked(upload);
-}
-
-static bool is_held(struct upload *upload)
-{
-	char name[UPLOAD_NAME_MAX + 1];
-	upload_name(upload, name);
-	return is_held_name(name);
-}
-
-int upload_close(struct upload *upload, bool discard)
-{
-	pthread_mutex_lock(&upload->drop->lock);
+	bool begun = false, was_listed = false;
+	lock_state(upload);
 	bool last = --upload->handles == 0;
-	pthread_mutex_unlock(&upload->drop->lock);
-	int r = 0;
 	if (last && discard)
-		upload_discard(upload);
-	else if (last && !is_held(upload))
-		r = upload_commit(upload);
-	if (last)
-		release_payload(upload);
+		was_listed = discard_locked(upload);
+	else if (last && !is_held_name(upload->name))
+		begun = begin_locked(upload);
+	release_payload_locked(upload);
+	unlock_state(upload);
+	if (was_listed)
+		upload_unref(upload);
 	upload_unref(upload);
-	return r;
+	return begun;
 }
 
 bool upload_wants_commit(struct upload *upload)
 {
-	if (is_held(upload))
-		return false;
-	SCOPED_LOCK(&upload->lock);
-	return upload->state == UPLOAD_OPEN && upload->touched;
-}
-
-static void upload_settle(struct upload *upload)
-{
-	struct drop *drop = upload->drop;
-	pthread_mutex_lock(&drop->lock);
-	TAILQ_INSERT_HEAD(&drop->settled, upload, all);
-	drop->settled_count++;
-	upload->refs++;
-	pthread_mutex_unlock(&drop->lock);
-	settled_trim(drop, SETTLED_MAX);
-}
-
-int upload_closed_by_creator(struct upload *upload, bool settle)
-{
-	int r = upload_commit(upload);
-	if (r == 0 && settle)
-		upload_settle(upload);
-	return r;
+	SCOPED_LOCK(&upload->drop->lock);
+	return upload->state == UPLOAD_OPEN && !is_held_name(upload->name);
 }
 
 static void note_failure_locked(struct upload *upload, int error, uint64_t offset)
 {
 	upload->failed = error;
 	upload->failed_offset = offset;
+}
+
+static void publish_size_locked(struct upload *upload)
+{
+	atomic_store(&upload->size_bytes, sfs_upload_size(upload->payload));
 }
 
 int upload_write(struct upload *upload, uint64_t offset, const void *data, size_t bytes)
@@ -376,7 +489,7 @@ int upload_write(struct upload *upload, uint64_t offset, const void *data, size_
 		note_failure_locked(upload, r, offset);
 		return r;
 	}
-	upload->touched = true;
+	publish_size_locked(upload);
 	if (upload->failed_offset - offset < bytes)
 		upload->failed = 0;
 	return 0;
@@ -401,7 +514,7 @@ int upload_truncate(struct upload *upload, uint64_t size_bytes)
 		note_failure_locked(upload, r, size_bytes);
 		return r;
 	}
-	upload->touched = true;
+	publish_size_locked(upload);
 	if (size_bytes <= upload->failed_offset)
 		upload->failed = 0;
 	return 0;
@@ -409,13 +522,14 @@ int upload_truncate(struct upload *upload, uint64_t size_bytes)
 
 uint64_t upload_size(struct upload *upload)
 {
-	SCOPED_LOCK(&upload->lock);
-	return upload->payload ? sfs_upload_size(upload->payload) : upload->size_bytes;
+	return atomic_load(&upload->size_bytes);
 }
 
 int upload_sync(struct upload *upload)
 {
 	SCOPED_LOCK(&upload->lock);
+	if (upload->state == UPLOAD_COMMITTING)
+		return -EBUSY;
 	upload->sync = true;
 	if (upload->state != UPLOAD_COMMITTED || !upload->payload)
 		return 0;

@@ -6,7 +6,8 @@
  *   handle.lock
  *   upload.lock
  *   drop.lock
- *   node_table.lock, handle_list.lock, followers, intents, notifier, lock waits, parked.lock
+ *   node_table.lock, handle_list.lock, followers, intents, notifier, committer, lock waits,
+ *   parked.lock
  * The store is called with no lock but a handle's or an upload's; nothing is held over a reply.
  */
 #ifndef FS_FS_H
@@ -15,6 +16,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "committer.h"
 #include "drop.h"
 #include "handle.h"
 #include "intent.h"
@@ -49,6 +51,7 @@ struct fs {
 	struct lock_table *locks;
 	struct lock_waits lock_waits;
 	struct notifier *notifier;
+	struct committer *committer;
 	struct parked parked;
 	uint64_t mounted_ms;
 	_Atomic uint64_t root_changed_ms; /* when a stream came, went or was renamed */

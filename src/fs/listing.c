@@ -80,13 +80,12 @@ static int add_shards(struct listing *listing, struct sfs_stream *stream)
 	return r;
 }
 
-/* Uploads of one name show once, as what a lookup finds. */
+/* Uploads of one name show once, and come one after the other. */
 static int add_upload(void *context, const struct upload *upload)
 {
 	const struct listing *listing = context;
-	for (size_t i = 0; i < listing->count; i++)
-		if (strcmp(listing->entries[i].name, upload->name) == 0)
-			return 0;
+	if (strcmp(listing->entries[listing->count - 1].name, upload->name) == 0)
+		return 0;
 	return add(context, upload->name, upload->ino, S_IFREG);
 }
 

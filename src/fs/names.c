@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caller.h"
 #include "fs.h"
 
 static const struct fixed_name in_root[] = {
@@ -154,16 +155,30 @@ static int resolve_in_stream(struct fs *fs, const struct node *dir, const char *
 	return resolve_shard(fs, dir, number, tid, ret_id);
 }
 
-/* A thread that creates a file for itself is not shown another's of that name. */
-static int resolve_upload(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
-	struct node_identity *ret_id)
+/*
+ * A thread that creates a file for itself is not shown another's of that name, nor what it has
+ * closed before: O_EXCL, mv and install would take it for one in their way.
+ */
+static bool is_hidden(
+	struct fs *fs, uint64_t stream_id, const char *name, pid_t tid, struct upload *upload)
+{
+	if (intent_get(fs->intents, tid, names_upload_key(stream_id, name)) == INTENT_CREATE)
+		return true;
+	return !upload_is_free(upload) && caller_creates(tid);
+}
+
+static int resolve_upload(struct fs *fs, const struct node *dir, const char *name,
+	const struct fuse_ctx *ctx, struct node_identity *ret_id)
 {
 	uint64_t stream_id = sfs_stream_id(dir->id.stream);
-	if (intent_get(fs->intents, tid, names_upload_key(stream_id, name)) == INTENT_CREATE)
-		return -ENOENT;
-	struct upload *upload = drop_find(&fs->drop, stream_id, name, tid);
+	struct drop_caller caller = {ctx->pid, ctx->uid};
+	struct upload *upload = drop_find(&fs->drop, stream_id, name, &caller);
 	if (!upload)
 		return -ENOENT;
+	if (is_hidden(fs, stream_id, name, ctx->pid, upload)) {
+		upload_unref(upload);
+		return -ENOENT;
+	}
 	*ret_id = (struct node_identity){
 		.kind = NODE_UPLOAD,
 		.ino = upload->ino,
@@ -196,8 +211,8 @@ static int resolve_blob(const struct node *dir, const char *name, struct node_id
 	return 0;
 }
 
-int names_resolve(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
-	struct node_identity *ret_id)
+int names_resolve(struct fs *fs, const struct node *dir, const char *name,
+	const struct fuse_ctx *ctx, struct node_identity *ret_id)
 {
 	const struct fixed_name *fixed;
 	switch (dir->id.kind) {
@@ -210,9 +225,9 @@ int names_resolve(struct fs *fs, const struct node *dir, const char *name, pid_t
 		*ret_id = (struct node_identity){.kind = fixed->kind, .ino = fixed->local};
 		return 0;
 	case NODE_STREAM:
-		return resolve_in_stream(fs, dir, name, tid, ret_id);
+		return resolve_in_stream(fs, dir, name, ctx->pid, ret_id);
 	case NODE_DROP:
-		return resolve_upload(fs, dir, name, tid, ret_id);
+		return resolve_upload(fs, dir, name, ctx, ret_id);
 	case NODE_BLOBS:
 		return resolve_blob(dir, name, ret_id);
 	default:

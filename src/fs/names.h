@@ -8,6 +8,7 @@
 #include "node.h"
 
 struct fs;
+struct fuse_ctx;
 
 /* A file that a directory always has. */
 struct fixed_name {
@@ -20,11 +21,11 @@ struct fixed_name {
 size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names);
 
 /*
- * What `name` in `dir` is for this thread. The caller gives the identity back with
+ * What `name` in `dir` is for this caller. The caller gives the identity back with
  * identity_fini(). -ENOENT, or what the store says.
  */
-int names_resolve(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
-	struct node_identity *ret_id);
+int names_resolve(struct fs *fs, const struct node *dir, const char *name,
+	const struct fuse_ctx *ctx, struct node_identity *ret_id);
 
 enum { NAMES_SHARD_MAX = 32 }; /* bytes of a shard's name and its NUL */
 void names_shard(uint32_t number, char name[NAMES_SHARD_MAX]);

@@ -10,8 +10,11 @@
 
 #include "cleanup.h"
 
+enum { TASKS_MAX = 256, CHILDREN_MAX = 64 };
+
 struct process {
 	pid_t tgid;
+	pid_t parent;
 	bool exiting; /* its descriptors are being closed for it */
 };
 
@@ -40,6 +43,8 @@ static int process_read(pid_t tid, struct process *ret_process)
 		int n;
 		if (sscanf(line, "Tgid: %d", &n) == 1)
 			found.tgid = n;
+		if (sscanf(line, "PPid: %d", &n) == 1)
+			found.parent = n;
 		if (sscanf(line, "FDSize: %d", &n) == 1)
 			found.exiting = n == 0;
 	}
@@ -66,7 +71,8 @@ static bool ends_in(const char *path, size_t length, const char *tail, size_t ta
 
 struct descriptor {
 	long long position;
-	unsigned flags; /* of open(2) */
+	unsigned flags;		/* of open(2) */
+	unsigned long long ino; /* 0: the kernel does not say */
 };
 
 static int descriptor_read(pid_t tid, const char *number, struct descriptor *ret_descriptor)
@@ -76,33 +82,36 @@ static int descriptor_read(pid_t tid, const char *number, struct descriptor *ret
 	_cleanup_(cleanup_file) FILE *file = fopen(path, "re");
 	if (!file)
 		return -errno;
-	struct descriptor found;
-	if (fscanf(file, "pos: %lld flags: %o", &found.position, &found.flags) != 2)
+	struct descriptor found = {0};
+	int n = fscanf(file, "pos: %lld flags: %o mnt_id: %*d ino: %llu", &found.position,
+		&found.flags, &found.ino);
+	if (n < 2)
 		return -EIO;
 	*ret_descriptor = found;
 	return 0;
 }
 
 /* Whether it is, or may be, of the same open(2). */
-static bool is_same_open(pid_t tid, const char *number, long long position)
+static bool is_same_open(pid_t tid, const char *number, const struct opened *opened)
 {
 	struct descriptor found = {0};
 	if (descriptor_read(tid, number, &found) < 0)
 		return true;
 	if ((found.flags & O_ACCMODE) == O_RDONLY)
 		return false;
-	return position < 0 || found.position == position;
+	if (opened->ino && found.ino)
+		return found.ino == opened->ino;
+	return opened->position < 0 || found.position == opened->position;
 }
 
 /*
  * More than `most` is as good as one more. Links are never followed: what looks at the file itself
  * would wait for this very daemon.
  */
-static bool has_more_descriptors(
-	DIR *dir, pid_t tid, const char *tail, long long position, unsigned most)
+static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opened, unsigned most)
 {
 	unsigned count = 0, looked_at = 0;
-	size_t tail_length = strlen(tail);
+	size_t tail_length = strlen(opened->tail);
 	struct dirent *entry;
 	while (count <= most && (entry = readdir(dir))) {
 		char path[PATH_MAX];
@@ -112,11 +121,52 @@ static bool has_more_descriptors(
 		if (n <= 0)
 			continue;
 		size_t length = (size_t)n;
-		bool same = ends_in(path, length, tail, tail_length) ||
-			    ends_in(path, without_mark(path, length), tail, tail_length);
-		count += same && is_same_open(tid, entry->d_name, position);
+		bool same = ends_in(path, length, opened->tail, tail_length) ||
+			    ends_in(path, without_mark(path, length), opened->tail, tail_length);
+		count += same && is_same_open(tid, entry->d_name, opened);
 	}
 	return count > most;
+}
+
+/* What cannot be looked at may have some. */
+static bool process_has_descriptors(pid_t tid, const struct opened *opened, unsigned most)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
+	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
+	if (!dir)
+		return errno != ENOENT && errno != ESRCH;
+	return has_more_descriptors(dir, tid, opened, most);
+}
+
+static bool children_of_task_have(
+	pid_t process, const char *task, const struct opened *opened, unsigned *looked_at)
+{
+	char path[64];
+	int child;
+	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/children", (int)process, task);
+	_cleanup_(cleanup_file) FILE *file = fopen(path, "re");
+	while (file && fscanf(file, "%d", &child) == 1)
+		if (++*looked_at > CHILDREN_MAX || process_has_descriptors(child, opened, 0))
+			return true;
+	return false;
+}
+
+static bool children_have(pid_t process, const struct opened *opened)
+{
+	char path[64];
+	unsigned tasks = 0, children = 0;
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (++tasks > TASKS_MAX ||
+			children_of_task_have(process, entry->d_name, opened, &children))
+			return true;
+	}
+	return false;
 }
 
 void opener_find_process(struct opener *opener)
@@ -129,8 +179,7 @@ void opener_find_process(struct opener *opener)
 		opener->process = found.tgid;
 }
 
-bool opener_has_closed(const struct opener *opener, pid_t flusher, const char *tail,
-	long long position, unsigned twins)
+bool opener_has_closed(const struct opener *opener, pid_t flusher, const struct opened *opened)
 {
 	if (opener->thread == 0 || flusher == 0)
 		return false;
@@ -140,12 +189,18 @@ bool opener_has_closed(const struct opener *opener, pid_t flusher, const char *t
 		return opener->thread == flusher;
 	if (r < 0 || (opener->thread != flusher && opener->process != process.tgid))
 		return false;
-	if (process.exiting)
+	if (opened->shared && children_have(process.tgid, opened))
+		return false;
+	return process.exiting || !process_has_descriptors(flusher, opened, opened->twins);
+}
+
+bool opener_is_kin(const struct opener *opener, pid_t thread)
+{
+	struct process process;
+	if (opener->thread == 0 || thread == 0)
+		return false;
+	if (opener->thread == thread)
 		return true;
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)flusher);
-	_cleanup_(cleanup_dir) DIR *dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT || errno == ESRCH;
-	return !has_more_descriptors(dir, flusher, tail, position, twins);
+	return process_read(thread, &process) == 0 &&
+	       (process.tgid == opener->process || process.parent == opener->process);
 }

@@ -8,6 +8,7 @@
 #define FS_OPENER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Who opened a file. Threads come and go, so the process is to be found out while it opens. */
@@ -19,16 +20,26 @@ struct opener {
 /* Fills in the process of the thread. */
 void opener_find_process(struct opener *opener);
 
+/* Which open(2) it is about: what /proc tells descriptors apart by. */
+struct opened {
+	const char *tail; /* of the path: "/stream/name" */
+	uint64_t ino;	  /* where each open(2) has a file of its own; else 0 */
+	/* Else the file's position, below 0 for any, and how many others stand at the same. */
+	long long position;
+	unsigned twins;
+	bool shared; /* it also counts who is a child of the process, and has a descriptor */
+};
+
 /*
  * True if the thread `flusher` belongs to the process that opened the file, and that process has no
- * other descriptor of the same open(2): none for writing on a path that ends in `tail`
- * ("/stream/name") and at this file position (below 0: at any), but for `twins` that are other
- * open(2)s' at the same position. The position is what tells the descriptors of several open(2)s
- * apart. When /proc does not tell, or there are too many descriptors to look at all while close(2)
- * waits, false: the end then comes with the last descriptor.
+ * other descriptor for writing of the same open(2), nor, where it is `shared`, a child that has
+ * one. When /proc does not tell, or there is too much to look at all while close(2) waits, false:
+ * the end then comes with the last descriptor.
  */
-bool opener_has_closed(const struct opener *opener, pid_t flusher, const char *tail,
-	long long position, unsigned twins);
+bool opener_has_closed(const struct opener *opener, pid_t flusher, const struct opened *opened);
+
+/* Whether the thread belongs to the process that opened the file, or to a child of that. */
+bool opener_is_kin(const struct opener *opener, pid_t thread);
 
 enum { OPENER_DESCRIPTORS_MAX = 4096 };
 

@@ -74,12 +74,12 @@ static int tell_later(
 	return 0;
 }
 
-static int lookup(struct fs *fs, fuse_ino_t parent, const char *name, pid_t tid,
+static int lookup(struct fs *fs, fuse_ino_t parent, const char *name, const struct fuse_ctx *ctx,
 	struct node **ret_node, struct stat *ret_attr)
 {
 	_cleanup_(identity_fini) struct node_identity id = {0};
 	struct node *node;
-	int r = names_resolve(fs, fs_node(fs, parent), name, tid, &id);
+	int r = names_resolve(fs, fs_node(fs, parent), name, ctx, &id);
 	if (r < 0)
 		return r;
 	r = node_enter(&fs->nodes, &id, &node);
@@ -99,7 +99,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fs *fs = fs_of(req);
 	struct node *node;
 	struct stat attr;
-	int r = lookup(fs, parent, name, fuse_req_ctx(req)->pid, &node, &attr);
+	int r = lookup(fs, parent, name, fuse_req_ctx(req), &node, &attr);
 	if (r < 0) {
 		fuse_reply_err(req, fs_errno(r));
 		return;
@@ -210,6 +210,20 @@ static int set_root_owner(struct fs *fs, const struct stat *attr, int to_set)
 	return sfs_store_set_owner(fs->store, &owner);
 }
 
+static int set_upload_owner(struct upload *upload, const struct stat *attr, int to_set)
+{
+	struct upload_owner owner;
+	upload_get_owner(upload, &owner);
+	if (to_set & FUSE_SET_ATTR_MODE)
+		owner.mode = attr->st_mode & 07777;
+	if (to_set & FUSE_SET_ATTR_UID)
+		owner.uid = attr->st_uid;
+	if (to_set & FUSE_SET_ATTR_GID)
+		owner.gid = attr->st_gid;
+	upload_set_owner(upload, &owner);
+	return 0;
+}
+
 /* What derives its owner and mode from the stream's cannot have others. */
 static int check_unchanged(struct fs *fs, struct node *node, const struct stat *attr, int to_set)
 {
@@ -232,7 +246,7 @@ static int set_owner(struct fs *fs, struct node *node, const struct stat *attr, 
 	case NODE_STREAM:
 		return set_stream_owner(fs, node, attr, to_set);
 	case NODE_UPLOAD:
-		return 0;
+		return set_upload_owner(node->id.upload, attr, to_set);
 	default:
 		return check_unchanged(fs, node, attr, to_set);
 	}

@@ -148,14 +148,27 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_err(req, fs_errno(r));
 }
 
+/* What somebody else writes is not there for who would remove it: mv and install go on and create.
+ */
+static int unlink_upload(
+	struct fs *fs, struct node *dir, const char *name, const struct fuse_ctx *ctx)
+{
+	struct drop_caller caller = {ctx->pid, ctx->uid};
+	uint64_t stream_id = sfs_stream_id(dir->id.stream);
+	int r = drop_unlink(&fs->drop, stream_id, name, &caller);
+	if (r != -EBUSY)
+		return r;
+	intent_note(fs->intents, ctx->pid, names_upload_key(stream_id, name), INTENT_CREATE);
+	return -ENOENT;
+}
+
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
 	struct node *dir = fs_node(fs, parent);
 	int r = -EPERM;
 	if (dir->id.kind == NODE_DROP)
-		r = drop_unlink(
-			&fs->drop, sfs_stream_id(dir->id.stream), name, fuse_req_ctx(req)->pid);
+		r = unlink_upload(fs, dir, name, fuse_req_ctx(req));
 	fuse_reply_err(req, fs_errno(r));
 }
 
@@ -173,8 +186,9 @@ static int rename_stream(struct fs *fs, const char *name, const char *to, unsign
 }
 
 static int rename_node(struct fs *fs, struct node *dir, const char *name, struct node *to_dir,
-	const char *to, unsigned flags, pid_t tid)
+	const char *to, unsigned flags, const struct fuse_ctx *ctx, struct upload **ret_commit)
 {
+	struct drop_caller caller = {ctx->pid, ctx->uid};
 	if (flags & ~(unsigned)RENAME_NOREPLACE)
 		return -EINVAL;
 	if (dir != to_dir)
@@ -182,17 +196,28 @@ static int rename_node(struct fs *fs, struct node *dir, const char *name, struct
 	if (dir->id.kind == NODE_ROOT)
 		return rename_stream(fs, name, to, flags);
 	if (dir->id.kind == NODE_DROP)
-		return drop_rename(&fs->drop, sfs_stream_id(dir->id.stream), name, to, tid);
+		return drop_rename(
+			&fs->drop, sfs_stream_id(dir->id.stream), name, to, &caller, ret_commit);
 	return -EPERM;
+}
+
+static void rename_done(void *context, struct upload *upload, int result)
+{
+	(void)upload;
+	fuse_reply_err(context, fs_errno(result));
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
 	const char *to, unsigned flags)
 {
 	struct fs *fs = fs_of(req);
+	struct upload *commit = NULL;
 	int r = rename_node(fs, fs_node(fs, parent), name, fs_node(fs, to_parent), to, flags,
-		fuse_req_ctx(req)->pid);
-	fuse_reply_err(req, fs_errno(r));
+		fuse_req_ctx(req), &commit);
+	if (r == 0 && commit)
+		committer_submit(fs->committer, commit, false, rename_done, req);
+	else
+		fuse_reply_err(req, fs_errno(r));
 }
 
 void op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t to_parent, const char *to)

@@ -247,14 +247,16 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 {
 	struct fs *fs = fs_of(req);
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct upload_owner owner = {ctx->pid, ctx->uid, ctx->gid, mode};
+	struct opener creator = {ctx->pid, ctx->pid};
+	struct upload_owner owner = {ctx->uid, ctx->gid, mode};
 	struct upload *upload;
 	struct node *node;
 	if (dir->id.kind != NODE_DROP)
 		return -EPERM;
 	uint64_t key = names_upload_key(sfs_stream_id(dir->id.stream), name);
 	intent_note(fs->intents, ctx->pid, key, INTENT_UNKNOWN);
-	int r = drop_create(&fs->drop, dir->id.stream, name, &owner, &upload);
+	opener_find_process(&creator);
+	int r = drop_create(&fs->drop, dir->id.stream, name, &creator, &owner, &upload);
 	if (r < 0)
 		return r;
 	r = enter_upload(fs, dir, upload, &node);
@@ -297,12 +299,12 @@ void op_create(
 	}
 }
 
-static bool closed_by_opener(
-	const struct handle *handle, pid_t flusher, long long position, unsigned twins)
+static bool closed_by_opener(const struct handle *handle, pid_t flusher, struct opened *opened)
 {
 	char tail[NODE_TAIL_MAX] = ""; /* by whatever path, where it was not looked up */
+	opened->tail = tail;
 	return (handle->node->direct || node_tail(handle->node, tail, sizeof(tail)) == 0) &&
-	       opener_has_closed(&handle->opener, flusher, tail, position, twins);
+	       opener_has_closed(&handle->opener, flusher, opened);
 }
 
 static uint64_t pause_writer(struct handle *handle)
@@ -316,33 +318,38 @@ static int flush_writer(struct fs *fs, struct handle *handle, pid_t flusher)
 {
 	if (pause_writer(handle) == 0)
 		return 0;
-	unsigned twins = handle_twins(&fs->handles, handle);
-	if (!closed_by_opener(handle, flusher, atomic_load(&handle->position), twins))
+	struct opened opened = {
+		.position = atomic_load(&handle->position),
+		.twins = handle_twins(&fs->handles, handle),
+	};
+	if (!closed_by_opener(handle, flusher, &opened))
 		return 0;
 	SCOPED_LOCK(&handle->lock);
 	return sfs_writer_end(handle->writer);
 }
 
-static bool is_first_flush(struct handle *handle)
+/* Returns whether it is the first one of this handle. */
+static bool note_flush(struct handle *handle)
 {
 	SCOPED_LOCK(&handle->lock);
 	bool first = !handle->flushed;
 	handle->flushed = true;
+	handle->unflushed = false;
 	return first;
 }
 
-static int flush_upload(struct handle *handle, pid_t flusher)
+/* A child of the opener can have been given it, as a pipeline's or a subprocess's output. */
+static bool is_ended_upload(struct handle *handle, pid_t flusher)
 {
-	bool first = is_first_flush(handle);
-	if (!upload_wants_commit(handle->upload) || !closed_by_opener(handle, flusher, -1, 0))
-		return 0;
-	return upload_closed_by_creator(handle->upload, first);
+	struct opened opened = {.ino = handle->node->id.ino, .position = -1, .shared = true};
+	return handle->kind == HANDLE_UPLOAD && upload_wants_commit(handle->upload) &&
+	       closed_by_opener(handle, flusher, &opened);
 }
 
-static void note_flush(struct handle *handle)
+static void flush_done(void *context, struct upload *upload, int result)
 {
-	SCOPED_LOCK(&handle->lock);
-	handle->unflushed = false;
+	(void)upload;
+	fuse_reply_err(context, fs_errno(result));
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
@@ -354,28 +361,41 @@ void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 	int r = 0;
 	lock_release_owner(fs->locks, handle->node->id.ino, LOCK_POSIX, fi->lock_owner);
 	handle_forget_lock_owner(handle, fi->lock_owner);
-	note_flush(handle);
+	bool first = note_flush(handle);
+	if (is_ended_upload(handle, flusher) && upload_begin_commit(handle->upload)) {
+		committer_submit(fs->committer, handle->upload, first, flush_done, req);
+		return;
+	}
 	if (handle->kind == HANDLE_SHARD && handle->cached)
 		followers_remove(&handle->node->followers, flusher);
 	else if (handle->kind == HANDLE_WRITER)
 		r = flush_writer(fs, handle, flusher);
-	else if (handle->kind == HANDLE_UPLOAD)
-		r = flush_upload(handle, flusher);
 	fuse_reply_err(req, fs_errno(r));
+}
+
+static void last_commit_done(void *context, struct upload *upload, int result)
+{
+	(void)context;
+	char stream[SFS_NAME_MAX + 1], name[UPLOAD_NAME_MAX + 1];
+	if (result == 0)
+		return;
+	sfs_stream_name(upload->stream, stream);
+	upload_name(upload, name);
+	log_warning("%s/drop/%s: the file is lost: %s", stream, name, strerror(fs_errno(result)));
 }
 
 void close_handle(struct fs *fs, struct handle *handle, bool discard)
 {
 	char tail[NODE_TAIL_MAX] = "";
-	int r = 0;
-	if (handle->kind == HANDLE_WRITER || handle->kind == HANDLE_UPLOAD)
+	if (handle->kind == HANDLE_WRITER)
 		node_tail(handle->node, tail, sizeof(tail));
-	if (handle->upload)
-		r = upload_close(handle->upload, discard);
-	int ended = handle_free(&fs->handles, handle);
-	if (r < 0 || ended < 0)
+	struct upload *upload = handle->upload;
+	if (upload && upload_close(upload, discard))
+		committer_submit(fs->committer, upload, false, last_commit_done, NULL);
+	int r = handle_free(&fs->handles, handle);
+	if (r < 0)
 		log_warning("%s: what was written last is lost: %s", tail + (tail[0] == '/'),
-			strerror(fs_errno(r < 0 ? r : ended)));
+			strerror(fs_errno(r)));
 }
 
 void op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)

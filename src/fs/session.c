@@ -94,11 +94,13 @@ static int fs_init(struct fs *fs, struct sfs_store *store, const struct fs_optio
 	pthread_cond_init(&fs->parked.none, NULL);
 	fs->intents = intent_table_new();
 	fs->locks = lock_table_new();
-	return fs->intents && fs->locks ? 0 : -ENOMEM;
+	fs->committer = committer_new();
+	return fs->intents && fs->locks && fs->committer ? 0 : -ENOMEM;
 }
 
 static void fs_fini(struct fs *fs)
 {
+	committer_free(fs->committer);
 	lock_table_free(fs->locks);
 	intent_table_free(fs->intents);
 	pthread_cond_destroy(&fs->parked.none);
@@ -126,6 +128,8 @@ static int loop(struct fuse_session *session)
 static void answer_parked(struct fs *fs)
 {
 	lock_waits_cancel(fs);
+	committer_free(fs->committer);
+	fs->committer = NULL;
 	SCOPED_LOCK(&fs->parked.lock);
 	while (fs->parked.count > 0)
 		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);

@@ -110,16 +110,67 @@ test_a_single_line_stays_a_line()
 	eq "" "$(ls "$M/a/blobs")" blobs
 }
 
-test_an_empty_file_is_an_empty_record()
+# in_all COUNT WHAT: of records in the stream
+in_all()
 {
+	local sum=0 file
+	for file in "$M"/a/shard-*; do sum=$((sum + $(records "$file"))); done
+	eq "$1" "$sum" "records after $2"
+}
+
+test_an_empty_file_is_an_empty_record_when_it_is_closed()
+{
+	local i
 	start
 	: >"$T/empty"
-	cp "$T/empty" "$M/a/drop/empty"
-	eventually test 1 = "$(records "$M/a/$(shard_of empty 16)")"
+	cp "$T/empty" "$M/a/drop/copied"
+	in_all 1 cp
 	touch "$M/a/drop/touched"
-	eventually test 1 -le "$(records "$M/a/$(shard_of touched 16)")"
-	eq 2 "$(cat "$M"/a/shard-* | wc -l)" records
-	eq 2 "$(cat "$M"/a/shard-* | wc -c)" bytes
+	in_all 2 touch
+	: >"$M/a/drop/colon"
+	in_all 3 ':'
+	true >"$M/a/drop/true"
+	in_all 4 true
+	python3 -c 'open(__import__("sys").argv[1], "w").close()' "$M/a/drop/python"
+	in_all 5 python
+	for i in $(seq 6 30); do
+		sys open wc "$M/a/drop/again" , close >"$T/got"
+		in_all "$i" close
+	done
+	sys open wc "$M/a/drop/twice" , dup 1 , close , use 1 , write 'late' , close >"$T/got"
+	in_all 31 'a close of one of two'
+	eq late "$(cat "$M/a/$(shard_of twice 16)" | grep .)"
+}
+
+has_lines() { [ "$1" = "$(cat "$M"/a/shard-* | wc -l)" ]; }
+
+# The parent's close is not the end of what a child was given to write.
+test_a_file_is_open_while_a_child_has_it()
+{
+	start
+	cat >"$T/child.py" <<-'PY'
+	import subprocess, sys
+	path = sys.argv[1]
+	for first in (b"", b"parent\n"):
+	    with open(path, "wb", buffering=0) as f:
+	        f.write(first)
+	        child = subprocess.Popen(["sh", "-c", "read x; echo child; echo second"],
+	                                 stdin=subprocess.PIPE, stdout=f)
+	    child.stdin.write(b"go\n")
+	    child.stdin.close()
+	    assert child.wait() == 0
+	PY
+	python3 "$T/child.py" "$M/a/drop/piped"
+	eventually has_lines 2
+	printf 'child\nsecond\n' >"$T/want"
+	printf 'parent\nchild\nsecond\n' >"$T/want2"
+	for i in want want2; do
+		same "$T/$i" "$M/a/blobs/$(sha256sum <"$T/$i" | cut -d' ' -f1)"
+	done
+	sh -c '(sleep 0.3; echo late) & echo early' >"$M/a/drop/orphan"
+	eventually has_lines 3
+	printf 'early\nlate\n' >"$T/want"
+	same "$T/want" "$M/a/blobs/$(sha256sum <"$T/want" | cut -d' ' -f1)"
 }
 
 test_writes_at_any_place()
@@ -188,6 +239,185 @@ test_two_writers_of_one_name_do_not_mix()
 		eq 20 "$(wc -l <"$blob")" "lines of a payload"
 		eq 1 "$(cut -d' ' -f1 "$blob" | sort -u | wc -l)" "writers of a payload"
 	done
+}
+
+# Each by a tool of its own kind: some remove what is in their way, some want it not to be there.
+test_eight_writers_of_one_name_make_a_record_each()
+{
+	local i j tool pids=()
+	start
+	put_file()
+	{
+		local from=$1 to=$M/a/drop/same
+		case $2 in
+		1) cp "$from" "$to" ;;
+		2) mv "$from" "$to" ;;
+		3) install -m 600 "$from" "$to" ;;
+		4) rsync -a --no-g --no-o "$from" "$to" ;;
+		5) cat "$from" >"$to" ;;
+		6) dd if="$from" of="$to" bs=1000 status=none ;;
+		7) rsync --inplace "$from" "$to" ;;
+		8) cp -p --remove-destination "$from" "$to" ;;
+		esac
+	}
+	for i in 1 2 3 4 5 6 7 8; do
+		for j in $(seq 12); do
+			(echo "from $i $j"; random_bytes $((i * j * 100)) $((i * 100 + j))) \
+				>"$T/src.$i.$j"
+			sha256sum <"$T/src.$i.$j" | cut -d' ' -f1 >>"$T/want"
+		done
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		(set +x; for j in $(seq 12); do
+			put_file "$T/src.$i.$j" "$i" || echo "tool $i, file $j" >>"$T/failed"
+		done) & pids+=($!)
+	done
+	for i in "${pids[@]}"; do wait "$i"; done
+	[ ! -e "$T/failed" ] || fail "failed: $(cat "$T/failed")"
+	eq 96 "$(records "$M/a/$(shard_of same 16)")" "records of that name"
+	in_all 96 all
+	sort "$T/want" >"$T/want.sorted"
+	ls "$M/a/blobs" | sort >"$T/got"
+	same "$T/want.sorted" "$T/got" "payloads"
+	eq "" "$(ls -A "$M/a/drop")" "what is still in drop"
+}
+
+test_threads_of_one_process_write_one_name()
+{
+	start
+	cat >"$T/threads.py" <<-'PY'
+	import sys, threading
+	path = sys.argv[1]
+	def run(me):
+	    for i in range(25):
+	        with open(path, "wb", buffering=0) as f:
+	            for j in range(4):
+	                f.write(b"%d %d %d\n" % (me, i, j))
+	threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+	for t in threads: t.start()
+	for t in threads: t.join()
+	PY
+	python3 "$T/threads.py" "$M/a/drop/same"
+	in_all 200 "all closes" # at once: each close(2) was the end of its own file
+	eq 200 "$(ls "$M/a/blobs" | wc -l)" "different payloads"
+	eq 4 "$(cat "$M"/a/blobs/* | wc -l | awk '{ print $1 / 200 }')" "lines of each"
+}
+
+test_a_name_is_free_again_once_it_is_closed()
+{
+	start
+	cat >"$T/again.py" <<-'PY'
+	import os, sys, time
+	path = sys.argv[1]
+	def drop(flags):
+	    fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o644)
+	    os.write(fd, b"a\nb\n")
+	    os.close(fd)
+	for i in range(10):
+	    drop(os.O_EXCL)
+	os.chmod(path, 0o600)
+	os.utime(path, (1, 1))
+	os.unlink(path)
+	assert not os.path.exists(path)
+	drop(0)
+	time.sleep(1.2)
+	assert not os.path.exists(path)
+	drop(os.O_EXCL)
+	PY
+	python3 "$T/again.py" "$M/a/drop/status"
+	in_all 12 all
+}
+
+test_a_mode_that_is_set_is_shown()
+{
+	start
+	exec 3>"$M/a/drop/private"
+	chmod 600 "$M/a/drop/private"
+	eq 600 "$(stat -c %a "$M/a/drop/private")"
+	exec 3>&-
+	sys open wc "$M/a/drop/f" , fchmod 640 , touch "$T/ready" , await "$T/go" , close >"$T/got" &
+	eventually test -e "$T/ready"
+	eq 640 "$(stat -c %a "$M/a/drop/f")"
+	chown 5:6 "$M/a/drop/f"
+	eq 5:6 "$(stat -c %u:%g "$M/a/drop/f")"
+	touch "$T/go"
+	wait $!
+	has_not "$(cat "$T/got")" '^E'
+}
+
+as() { setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"; }
+
+test_users_do_not_touch_each_others_files()
+{
+	mount_store -o allow_other
+	mkdir -m 733 "$M/a"
+	chmod 777 "$T"
+	eq 1333 "$(stat -c %a "$M/a/drop")" "mode of drop"
+	as 65534 "$TOOLS_DIR/sys" open wc "$M/a/drop/x" , write 'one\n' , touch "$T/ready" , \
+		await "$T/go" , write 'two\n' , close >"$T/got" &
+	eventually test -e "$T/ready"
+	as 1 rm -f "$M/a/drop/x"
+	must_fail as 1 mv "$M/a/drop/x" "$M/a/drop/y"
+	printf 'other\nuser\n' >"$T/src"
+	chmod 644 "$T/src"
+	as 1 cp "$T/src" "$M/a/drop/x"
+	as 1 dd if="$T/src" of="$M/a/drop/x" conv=excl status=none
+	cp "$T/src" "$M/a/drop/x"
+	dd if="$T/src" of="$M/a/drop/x" conv=excl status=none
+	touch "$T/go"
+	wait $!
+	has_not "$(cat "$T/got")" '^E'
+	eq 5 "$(wc -l <"$M/a/shard-0000")" records
+	printf 'one\ntwo\n' >"$T/want"
+	same "$T/want" "$M/a/blobs/$(sha256sum <"$T/want" | cut -d' ' -f1)"
+	same "$T/src" "$M/a/blobs/$(sha256sum <"$T/src" | cut -d' ' -f1)"
+}
+
+# While a large file is hashed and compressed, everything else goes on, the same name too.
+test_a_long_commit_stops_nobody()
+{
+	start
+	cat >"$T/long.py" <<-'PY'
+	import os, sys, threading, time
+	top, how = sys.argv[1:]
+	path = top + "/a/drop/" + how
+	fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+	os.ftruncate(fd, 500 << 20)
+	done = threading.Event()
+	def close():
+	    if how == "by-creator":
+	        os.close(fd)
+	    else: # the last descriptor, which is not the creator's
+	        if os.fork() == 0:
+	            time.sleep(1)
+	            os._exit(0)
+	        os.close(fd)
+	        os.wait()
+	    if how != "by-creator":
+	        while os.path.exists(path): time.sleep(0.05)
+	    done.set()
+	threading.Thread(target=close).start()
+	if how != "by-creator": time.sleep(1.2)
+	time.sleep(0.1)
+	def look(): assert os.stat(path).st_size == 500 << 20
+	lookers = [threading.Thread(target=look) for i in range(40)]
+	for t in lookers: t.start()
+	assert open(top + "/.streamfs/version").read()
+	for t in lookers: t.join()
+	with open(path, "wb", buffering=0) as f:
+	    f.write(b"of the\nsame name\n")
+	assert not done.is_set(), "they waited for the commit"
+	done.wait()
+	PY
+	printf 'of the\nsame name\n' >"$T/second"
+	head -c $((500 << 20)) /dev/zero | sha256sum | cut -d' ' -f1 >"$T/digest"
+	for how in by-creator by-child; do
+		python3 "$T/long.py" "$M" "$how"
+		eventually test -e "$M/a/blobs/$(cat "$T/digest")"
+		eq "blobs/$(sha256sum <"$T/second" | cut -d' ' -f1) blobs/$(cat "$T/digest")" \
+			"$(jq -r .claim_check.path "$M/a/$(shard_of "$how" 16)" | xargs)" "$how"
+	done
+	in_all 4 both
 }
 
 test_an_upload_that_is_removed_is_no_record()

@@ -372,6 +372,11 @@ static long long run_chmod(struct state *s, char **args)
 	return chmod(args[0], (mode_t)strtoul(args[1], NULL, 8));
 }
 
+static long long run_fchmod(struct state *s, char **args)
+{
+	return fchmod(*current(s), (mode_t)strtoul(args[0], NULL, 8));
+}
+
 static long long run_setxattr(struct state *s, char **args)
 {
 	(void)s;
@@ -487,6 +492,7 @@ static const struct operation operations[] = {
 	{"mkdir", 2, run_mkdir},
 	{"rmdir", 1, run_rmdir},
 	{"chmod", 2, run_chmod},
+	{"fchmod", 1, run_fchmod},
 	{"setxattr", 3, run_setxattr},
 	{"getxattr", 2, run_getxattr},
 	{"flock", 1, run_flock},
