@@ -462,6 +462,31 @@ void cursor_pass(struct cursor *c)
 		pass_item(c, c->open);
 }
 
+int cursor_meta(struct cursor *c, struct cursor_meta *ret_meta)
+{
+	for (;;) {
+		int r = load_span(c);
+		if (r < 0)
+			return r;
+		const struct index_item *item = &c->span->items[c->item];
+		if (item->flags & INDEX_DAMAGED)
+			return fail_item(c);
+		if (!(item->flags & INDEX_HAS_META)) {
+			pass_item(c, false);
+			continue;
+		}
+		r = load_meta(c);
+		struct meta_view view;
+		if (r == 0)
+			r = meta_view_init(&view, &c->raw_meta, c->chunk.arrival_ms);
+		if (r < 0)
+			return r == -EBADMSG && !c->error ? fail_item(c) : r;
+		*ret_meta = (struct cursor_meta){c->chunk, view};
+		pass_item(c, false);
+		return 0;
+	}
+}
+
 void cursor_skip(struct cursor *c)
 {
 	drop_span(c);

@@ -89,6 +89,17 @@ struct cursor_record {
 int cursor_record(struct cursor *c, struct cursor_record *ret_record);
 void cursor_pass(struct cursor *c);
 
+/*
+ * The meta of the next chunk that has one; its frame is not read, and the cursor goes behind the
+ * chunk. The caller gives the view back with meta_view_fini(); what it points into is borrowed until
+ * the next call. Not to be mixed with the functions above on one cursor.
+ */
+struct cursor_meta {
+	struct chunk chunk;
+	struct meta_view view;
+};
+int cursor_meta(struct cursor *c, struct cursor_meta *ret_meta);
+
 /* Whether it may have something: a record or an error. Reads nothing. */
 bool cursor_has_more(const struct cursor *c);
 /* Makes -ESTALE or -EBADMSG, up to a text offset, what comes next. Returns it. */

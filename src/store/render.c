@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-static struct json_record describe(const struct cursor *cursor, const struct cursor_record *r)
+struct json_record render_describe(
+	const struct cursor *cursor, const struct cursor_record *r)
 {
 	return (struct json_record){
 		.shard = cursor->shard->number,
@@ -56,7 +57,7 @@ static int render_long(struct renderer *renderer, struct cursor *cursor,
 	int r = scan_long(cursor, record->offset, &scan);
 	if (r < 0)
 		return r;
-	struct json_record described = describe(cursor, record);
+	struct json_record described = render_describe(cursor, record);
 	r = json_payload_head(&renderer->payload, out, &described, &scan);
 	return r < 0 ? r : render_piece(renderer, record, out);
 }
@@ -74,7 +75,7 @@ int render_next(struct renderer *renderer, struct cursor *cursor, struct buf *ou
 	} else if (!record.last) {
 		r = render_long(renderer, cursor, &record, out);
 	} else {
-		struct json_record described = describe(cursor, &record);
+		struct json_record described = render_describe(cursor, &record);
 		r = json_record_append(
 			out, &described, record.text, record.bytes - 1, record.claimed);
 	}

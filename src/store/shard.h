@@ -80,6 +80,7 @@ struct span {
 	size_t count;
 	struct index_item items[SPAN_ITEMS];
 	uint64_t ends[SPAN_ITEMS]; /* text offset behind each */
+	uint64_t json_end; /* JSON offset behind the first */
 };
 /*
  * shard_read.c: the published chunks that hold [offset, end), at most a span of them. -ENODATA at
@@ -101,6 +102,11 @@ void chunk_text_unref(void *text);
 
 /* Bytes of the JSON lines of all records ever appended. Opens the shard. */
 uint64_t shard_json_size(struct sfs_shard *shard);
+/* ... and of those that were trimmed. The caller holds shard.lock. */
+static inline uint64_t shard_horizon_json_locked(const struct sfs_shard *shard)
+{
+	return shard->watermark.horizon_json_offset;
+}
 
 /* True if no record was ever appended. Opens the shard. */
 int shard_is_empty(struct sfs_shard *shard, bool *ret_empty);

@@ -145,7 +145,9 @@ static void fill_span(struct span *span, const struct index *index, uint64_t off
 	span->count = 0;
 	if (!index->count || offset >= index->end_offset || offset < index->items[0].text_offset)
 		return;
-	for (size_t i = index_find(index, offset); i < index->count; i++) {
+	size_t first = index_find(index, offset);
+	span->json_end = index_item_json_end(index, first);
+	for (size_t i = first; i < index->count; i++) {
 		if (index->items[i].text_offset >= end || span->count == SPAN_ITEMS)
 			return;
 		span->items[span->count] = index->items[i];

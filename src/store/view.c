@@ -4,7 +4,7 @@
  * merged from cursors (merged.c).
  */
 #include "cleanup.h"
-#include "cursor.h"
+#include "json_reader.h"
 #include "key_rule.h"
 #include "merged.h"
 #include "since.h"
@@ -21,6 +21,7 @@ struct sfs_view {
 	uint64_t base;		 /* its offset in the shard; 0 where offsets are the shard's */
 	uint64_t position;	 /* of sfs_view_read(), in the view */
 	bool positioned;	 /* it was set to where the view begins */
+	struct json_reader json; /* of a shard's JSON */
 	struct merged merged;
 };
 
@@ -36,9 +37,10 @@ static struct extent shard_extent(struct sfs_view *view)
 {
 	struct sfs_shard *shard = view->shard;
 	SCOPED_LOCK(&shard->lock);
+	bool json = view->spec.json;
 	return (struct extent){
-		.size = shard->size,
-		.horizon = shard->horizon_offset,
+		.size = json ? shard->json_size : shard->size,
+		.horizon = json ? shard_horizon_json_locked(shard) : shard->horizon_offset,
 		.closed = shard->closed,
 		.removed = shard->removed,
 	};
@@ -53,10 +55,12 @@ static int start_shard(struct sfs_view *view)
 	int r = shard_open(view->shard);
 	if (r == 0 && view->spec.start == SFS_FROM_TIME)
 		r = shard_since(view->shard, view->spec.since_ms, &base);
+	if (r == 0 && view->spec.start == SFS_FROM_TIME && view->spec.json)
+		r = shard_json_offset(view->shard, base, &base);
 	if (r < 0)
 		return r;
 	if (view->spec.start == SFS_FROM_NOW)
-		base = sfs_shard_size(view->shard);
+		base = shard_extent(view).size;
 	view->base = base;
 	view->started = true;
 	return 0;
@@ -89,7 +93,10 @@ int sfs_view_pread(
 	}
 	if (r < 0)
 		return r;
-	return sfs_shard_read(view->shard, view->base + offset, buffer, bytes, ret_bytes);
+	offset += view->base;
+	return view->spec.json
+		       ? json_reader_read(&view->json, offset, buffer, bytes, ret_bytes)
+		       : sfs_shard_read(view->shard, offset, buffer, bytes, ret_bytes);
 }
 
 /* Where nothing follows: 0, or why nothing ever will. */
@@ -119,13 +126,12 @@ static int read_shard(struct sfs_view *view, void *buffer, size_t bytes, size_t 
 	return 0;
 }
 
-/* Goes on at the horizon, or behind the damaged chunk. */
-static int skip_shard(struct sfs_view *view)
+/* The text offset at which reading goes on after an error: the horizon, or behind the chunk. */
+static int text_behind(struct sfs_view *view, uint64_t at, uint64_t *ret_offset)
 {
 	struct span *span = malloc(sizeof *span);
 	if (!span)
 		return -ENOMEM;
-	uint64_t at = view->base + view->position;
 	int r = shard_span(view->shard, at, UINT64_MAX, span);
 	if (r == 0)
 		at = span->ends[0];
@@ -135,8 +141,18 @@ static int skip_shard(struct sfs_view *view)
 		at = shard_extent(view).horizon;
 	segment_unref(span->segment);
 	free(span);
-	view->position = at - view->base;
-	return r == 0 || r == -EBADMSG || r == -ESTALE || r == -ENODATA ? 0 : r;
+	*ret_offset = at;
+	return r == -EBADMSG || r == -ESTALE || r == -ENODATA ? 0 : r;
+}
+
+static int skip_shard(struct sfs_view *view)
+{
+	uint64_t at = view->base + view->position;
+	int r = view->spec.json ? json_reader_behind(&view->json, at, &at)
+				: text_behind(view, at, &at);
+	if (r == 0)
+		view->position = at - view->base;
+	return r;
 }
 
 static bool shard_might_have(struct sfs_view *view)
@@ -156,7 +172,7 @@ static int check_spec(const struct sfs_view_spec *spec)
 {
 	if (spec->filter == SFS_OF_KEY && !key_valid(spec->key, spec->key_bytes))
 		return -EINVAL;
-	return spec->json && spec->filter == SFS_OF_SHARD ? -EOPNOTSUPP : 0;
+	return 0;
 }
 
 static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
@@ -165,6 +181,7 @@ static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
 	view->spec.key = NULL;
 	if (spec->filter == SFS_OF_SHARD) {
 		view->shard = sfs_shard_ref(spec->shard);
+		json_reader_init(&view->json, view->shard);
 		int r = start_shard(view);
 		return r == -ENODATA ? 0 : r;
 	}
@@ -200,6 +217,7 @@ void sfs_view_close(struct sfs_view *view)
 {
 	if (!view)
 		return;
+	json_reader_fini(&view->json);
 	merged_fini(&view->merged);
 	sfs_shard_unref(view->shard);
 	free(view->key);

@@ -103,6 +103,30 @@ START_TEST(a_key_brings_its_records_and_no_others)
 }
 END_TEST
 
+START_TEST(json_of_a_shard_has_the_size_that_the_index_tells)
+{
+	open_all();
+	append_key("k\"", "one\ntwo \\ \xff\n");
+	append_bytes("three\n\n", 7);
+	struct sfs_view *view =
+		open_view((struct sfs_view_spec){.filter = SFS_OF_SHARD, .json = true});
+	struct buf all = {0};
+	ck_assert_int_eq(drain(view, 7, &all), 0);
+	ck_assert_uint_eq(all.size, sfs_view_size(view));
+	ck_assert_uint_eq(all.size, shard_json_size(shard));
+	for (size_t at = 0; at < all.size; at++) {
+		char byte;
+		size_t n = 0;
+		ck_assert_int_eq(sfs_view_pread(view, at, &byte, 1, &n), 0);
+		ck_assert_uint_eq(n, 1);
+		ck_assert_int_eq(byte, (char)all.data[at]);
+	}
+	buf_fini(&all);
+	sfs_view_close(view);
+	close_all();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -110,5 +134,6 @@ int main(void)
 	tcase_add_test(tcase, views_of_an_empty_stream_have_nothing);
 	tcase_add_test(tcase, all_of_one_shard_is_its_text);
 	tcase_add_test(tcase, a_key_brings_its_records_and_no_others);
+	tcase_add_test(tcase, json_of_a_shard_has_the_size_that_the_index_tells);
 	return run_suite(suite);
 }
