@@ -68,16 +68,26 @@ void drop_fini(struct drop *drop)
 	pthread_mutex_destroy(&drop->lock);
 }
 
-/* ".NAME.XXXXXX": what rsync calls a file until it is complete. */
+static bool all_alphanumeric(const char *text)
+{
+	while (isalnum((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
+/*
+ * ".NAME.XXXXXX", what rsync calls a file until it is complete, and ".NAME.swp", ".NAME.swpx",
+ * ".NAME.swo" and so on, which editors remove in the end.
+ */
 static bool is_held_name(const char *name)
 {
-	size_t length = strlen(name);
-	if (name[0] != '.' || length < 9 || name[length - 7] != '.')
+	const char *suffix = strrchr(name, '.');
+	if (name[0] != '.' || !suffix || suffix < name + 2 || !all_alphanumeric(++suffix))
 		return false;
-	for (const char *c = name + length - 6; *c; c++)
-		if (!isalnum((unsigned char)*c))
-			return false;
-	return true;
+	size_t length = strlen(suffix);
+	bool swap =
+		strncmp(suffix, "sw", 2) == 0 && (length == 3 || (length == 4 && suffix[3] == 'x'));
+	return length == 6 || swap;
 }
 
 /* True: the directory's reference is now the caller's. */

@@ -7,7 +7,8 @@
  *   with its last descriptor. A commit that failed is not tried again: who closed knows. Until it
  *   is done, nobody waits for it but who closed: others are told its size, and cannot change it.
  * - A name of a temporary file of rsync's (".NAME.XXXXXX") is held after the close: rsync sets its
- *   times by path and renames it. The rename commits, under the new name.
+ *   times by path and renames it. The rename commits, under the new name. So is that of an editor's
+ *   swap file (".NAME.swp"), which is removed in the end.
  * - install and rsync --inplace set modes and times by path after the close. For the thread that
  *   created, wrote and closed it in one go (as no shell does, which moves descriptors about first)
  *   a committed upload can still be looked up, until that thread creates another one, but for no

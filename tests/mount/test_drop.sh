@@ -70,6 +70,21 @@ test_every_tool_makes_one_record()
 	eq "$SEEN" "$(cat "$M"/a/shard-* | wc -l)" "records after a remount"
 }
 
+test_an_editors_own_files_are_no_records()
+{
+	start
+	vim -es -N -u NONE -c "e $M/a/drop/by-vim" -c 'normal ihello' -c 'normal oworld' \
+		-c w -c q
+	printf 'hello\nworld\n' >"$T/want"
+	holds "$T/want" by-vim
+	vim -es -N -u NONE -c "e $M/a/drop/by-vim" -c 'normal ia' -c 'normal ob' -c w \
+		-c 'sleep 1200m' -c 'normal oc' -c w -c q
+	in_all 3 'three times :w'
+	printf 'a\nb\nc\n' >"$T/want"
+	same "$T/want" "$M/a/blobs/$(sha256sum <"$T/want" | cut -d' ' -f1)"
+	eq "" "$(ls -A "$M/a/drop")" "what is still in drop"
+}
+
 test_rsync_of_many_files()
 {
 	local i shard

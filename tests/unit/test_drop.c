@@ -159,6 +159,25 @@ START_TEST(a_held_one_is_committed_by_its_rename)
 }
 END_TEST
 
+START_TEST(names_that_are_held)
+{
+	static const char *const held[] = {
+		".a.AbC123", ".photo.jpg.000000", ".a.swp", ".a.swpx", ".a.b.swo", "..x.zzzzzz"};
+	static const char *const others[] = {"a.AbC123", ".AbC123", ".a.AbC12", ".a.AbC1234",
+		".a.AbC-12", "a.swp", ".swp", ".a.sw", ".a.swpy", ".a.swapp", "", ".", ".."};
+	start();
+	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+		ck_assert_msg(!upload_close(create(held[i], &me), false), "%s", held[i]);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		struct upload *upload = create(others[i], &me);
+		ck_assert_msg(upload_close(upload, false), "%s", others[i]);
+		ck_assert_int_eq(upload_commit(upload, false), 0);
+		upload_unref(upload);
+	}
+	stop();
+}
+END_TEST
+
 static void commit_settled(const char *name)
 {
 	struct upload *upload = create(name, &me);
@@ -272,6 +291,7 @@ int main(void)
 	tcase_add_test(committing, what_is_being_committed_is_left_alone);
 	tcase_add_test(committing, a_held_one_is_committed_by_its_rename);
 	TCase *names = add_case(suite, "names");
+	tcase_add_test(names, names_that_are_held);
 	tcase_add_test(names, its_creator_finds_a_committed_one_for_a_while);
 	tcase_add_test(names, another_user_is_not_shown_it);
 	tcase_add_test(names, what_another_process_writes_is_not_removed);
