@@ -3,6 +3,7 @@
 #include "checker.h"
 
 #include "cleanup.h"
+#include "consumers.h"
 #include "documents.h"
 #include "shard.h"
 #include "stream.h"
@@ -155,6 +156,27 @@ static int check_stray_shard(struct stream_check *s, const char *path)
 	return 0;
 }
 
+/* A consumer's document; nothing but its owner can tell what was in it. */
+static int check_consumer(struct stream_check *s, const char *path, const char *file)
+{
+	struct sfs_store *store = s->check->store;
+	struct sfs_diag diag = {.text = ""};
+	struct checkpoint *checkpoints;
+	size_t count;
+	char name[SFS_NAME_MAX + 1];
+	if (!consumer_file_name(file, name)) {
+		check_note(s->check, "streams/%s: not a file of the store", path);
+		return 0;
+	}
+	int r = consumer_document_load(
+		&store->disk, store->streams_dir, path, &diag, &checkpoints, &count);
+	if (r == 0)
+		free(checkpoints);
+	else if (r != -ENOMEM)
+		check_finding(s->check, false, "streams/%s", diag.text);
+	return r == -ENOMEM ? r : 0;
+}
+
 static int check_consumers(struct stream_check *s, const char *path)
 {
 	struct sfs_store *store = s->check->store;
@@ -167,6 +189,8 @@ static int check_consumers(struct stream_check *s, const char *path)
 		snprintf(file, sizeof file, "%s/%s", path, names.list[i]);
 		if (name_is_temporary(file))
 			r = buf_append(&s->leftovers, file, strlen(file) + 1);
+		else
+			r = check_consumer(s, file, names.list[i]);
 	}
 	names_fini(&names);
 	return r;

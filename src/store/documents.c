@@ -26,8 +26,7 @@ static int dump_hash(const json_t *document, char hex[17])
 	return 0;
 }
 
-/* Adds the checksum and writes the document, durably. Takes no reference. */
-static int save(const struct disk *disk, int dir, const char *path, json_t *document)
+int document_save(const struct disk *disk, int dir, const char *path, json_t *document)
 {
 	char hex[17];
 	int r = document ? dump_hash(document, hex) : -ENOMEM;
@@ -56,8 +55,7 @@ static int check_format(const json_t *document, const char *path, struct sfs_dia
 	return -EPROTONOSUPPORT;
 }
 
-/* Reads a document, checks its checksum and takes it out. A new reference. */
-static int load(const struct disk *disk, int dir, const char *path, struct sfs_diag *diag,
+int document_load(const struct disk *disk, int dir, const char *path, struct sfs_diag *diag,
 	json_t **ret_document)
 {
 	_cleanup_free_ char *text = NULL;
@@ -115,7 +113,7 @@ int store_document_save(struct sfs_store *store)
 		FORMAT_VERSION, "features", "compatible", "incompatible", "uuid", store->uuid,
 		"next_id", (json_int_t)store->reserved_id, "owner", owner_to_json(&store->owner),
 		"defaults", settings_to_json(&store->defaults));
-	return save(&store->disk, store->dir, STORE_DOCUMENT, document);
+	return document_save(&store->disk, store->dir, STORE_DOCUMENT, document);
 }
 
 static int store_fields(struct sfs_store *store, json_t *document, struct sfs_diag *diag)
@@ -143,7 +141,7 @@ static int store_fields(struct sfs_store *store, json_t *document, struct sfs_di
 int store_document_load(struct sfs_store *store, struct sfs_diag *diag)
 {
 	_cleanup_json_ json_t *document = NULL;
-	int r = load(&store->disk, store->dir, STORE_DOCUMENT, diag, &document);
+	int r = document_load(&store->disk, store->dir, STORE_DOCUMENT, diag, &document);
 	if (r < 0)
 		return r;
 	json_t *features = json_object_get(document, "features");
@@ -182,7 +180,7 @@ int stream_document_save(struct sfs_stream *stream, const char *directory)
 		"shards", shards);
 	char path[SHARD_PATH_MAX];
 	snprintf(path, sizeof path, "%s/" STREAM_DOCUMENT, directory);
-	return save(&stream->store->disk, stream->store->streams_dir, path, document);
+	return document_save(&stream->store->disk, stream->store->streams_dir, path, document);
 }
 
 static int parse_tag(const char *text, uint64_t *ret_tag)
@@ -295,6 +293,6 @@ int stream_document_load(struct sfs_stream *stream, struct sfs_diag *diag)
 	_cleanup_json_ json_t *document = NULL;
 	char path[SHARD_PATH_MAX];
 	snprintf(path, sizeof path, "%s/" STREAM_DOCUMENT, stream->name);
-	int r = load(&stream->store->disk, stream->store->streams_dir, path, diag, &document);
+	int r = document_load(&stream->store->disk, stream->store->streams_dir, path, diag, &document);
 	return r < 0 ? r : stream_fields(stream, document, diag);
 }

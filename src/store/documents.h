@@ -11,6 +11,12 @@
 #define STORE_DOCUMENT "streamfs.json"
 #define STREAM_DOCUMENT "stream.json"
 
+/* Adds the checksum to a document (NULL is -ENOMEM) and writes it, durably. */
+int document_save(const struct disk *disk, int dir, const char *path, json_t *document);
+/* Reads one and checks its checksum, which it takes out. A new reference. -EBADMSG, with `diag`. */
+int document_load(const struct disk *disk, int dir, const char *path, struct sfs_diag *diag,
+	json_t **ret_document);
+
 /* Writes streamfs.json from the store's fields; the caller holds config_lock. Durable. */
 int store_document_save(struct sfs_store *store);
 /* Reads it into the fields. -ENOENT, -EBADMSG, -EPROTONOSUPPORT, with `diag`. */

@@ -4,6 +4,7 @@
  *
  * Lock order, outermost first (a thread that holds one takes only those below it):
  *   store.config_lock      changes of streamfs.json and of the set of streams
+ *   stream.consumers.lock  the consumers and their documents
  *   stream.change_lock     changes of the settings, one after the other
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
@@ -121,6 +122,13 @@ struct routes {
 	struct sfs_shard **shards;
 };
 
+struct consumers {
+	pthread_mutex_t lock; /* guards all below, and what is in them */
+	pthread_cond_t changed;
+	bool loaded;
+	LIST_HEAD(, consumer) all;
+};
+
 struct sfs_stream {
 	struct sfs_store *store;
 	RB_ENTRY(sfs_stream) link; /* store.lock */
@@ -150,6 +158,7 @@ struct sfs_stream {
 	bool blobs_durable;	    /* blobs_lock; its entry was synced since the store was opened */
 	atomic_uint shape; /* counts changes of what the table of shards holds; waiters.c */
 	struct waiters waiters;
+	struct consumers consumers;
 	struct stream_metrics metrics;
 };
 

@@ -91,6 +91,15 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 /* Counts, and the first time reports, that chunk i of a span is damaged. -EBADMSG. */
 int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i);
 
+/* Where a chunk is. */
+struct chunk_place {
+	struct segment *segment; /* counted */
+	struct index_item item;
+	uint64_t end; /* text offset behind it */
+};
+/* The chunk that has a text offset. -ENODATA behind the end, -ESTALE below the horizon, -EBADMSG. */
+int shard_chunk_at(struct sfs_shard *shard, uint64_t offset, struct chunk_place *ret_place);
+
 /* A decoded chunk, counted. */
 struct chunk_text {
 	atomic_uint refs;

@@ -199,6 +199,20 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 	return span->count ? 0 : -EBADMSG; /* a segment that ends before the next one begins */
 }
 
+int shard_chunk_at(struct sfs_shard *shard, uint64_t offset, struct chunk_place *ret_place)
+{
+	struct span span = {0};
+	int r = shard_span(shard, offset, offset + 1, &span);
+	if (r == 0 && !span.count)
+		r = -EBADMSG;
+	if (r < 0) {
+		segment_unref(span.segment);
+		return r;
+	}
+	*ret_place = (struct chunk_place){span.segment, span.items[0], span.ends[0]};
+	return 0;
+}
+
 /* True if it was not known: from now on it counts, so that later opens read around it. */
 static bool remember_damage(struct sfs_shard *shard, uint64_t from, uint64_t to)
 {

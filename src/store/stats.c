@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the store tells about itself: a stream's stats as JSON, all counters for Prometheus. */
 #include "cleanup.h"
+#include "consumers.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -62,6 +63,26 @@ static int add_shard(
 	return added < 0 ? -ENOMEM : 0;
 }
 
+/* {"name", "checkpoints": […]}; `list` is the consumers so far, one after the other. */
+static int add_lag(void *context, const char *name, const struct consumer_lag *lag)
+{
+	json_t *list = context, *last = json_array_get(list, json_array_size(list) - 1);
+	const char *last_name = json_string_value(json_object_get(last, "name"));
+	if (!last_name || strcmp(last_name, name)) {
+		last = json_pack("{s:s,s:s,s:[]}", "name", name, "state", lag ? "sound" : "damaged",
+			"checkpoints");
+		if (!last || json_array_append_new(list, last) < 0)
+			return -ENOMEM;
+	}
+	if (!lag)
+		return 0;
+	json_t *entry = json_pack("{s:o,s:I,s:I,s:I,s:f}", "shard",
+		json_sprintf("shard-%04u", lag->shard), "offset", (json_int_t)lag->offset,
+		"lag_records", (json_int_t)lag->records, "lag_bytes", (json_int_t)lag->bytes,
+		"lag_seconds", lag->seconds);
+	return json_array_append_new(json_object_get(last, "checkpoints"), entry) < 0 ? -ENOMEM : 0;
+}
+
 static char *dump(json_t *stats, size_t *ret_bytes)
 {
 	char *text = stats ? json_dumps(stats, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
@@ -84,10 +105,13 @@ int sfs_stream_stats(struct sfs_stream *stream, char **ret_json, size_t *ret_byt
 	struct totals totals = {0};
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = add_shard(stream, numbers[i], shards, &totals);
+	json_t *consumers = json_array();
+	if (r == 0)
+		r = consumers_each_lag(stream, add_lag, consumers);
 	char name[SFS_NAME_MAX + 1];
 	sfs_stream_name(stream, name);
 	const struct stream_metrics *m = &stream->metrics;
-	json_t *stats = json_pack("{s:s,s:I,s:I,s:I,s:I,s:f,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o}", "stream",
+	json_t *stats = json_pack("{s:s,s:I,s:I,s:I,s:I,s:f,s:{s:I,s:I,s:I,s:I,s:I,s:I},s:o,s:o}", "stream",
 		name, "id", (json_int_t)stream->id, "records", (json_int_t)totals.records, "bytes",
 		(json_int_t)totals.bytes, "stored_bytes", (json_int_t)totals.stored, "ratio",
 		ratio(totals.bytes, totals.stored), "since_mount", "records",
@@ -95,7 +119,8 @@ int sfs_stream_stats(struct sfs_stream *stream, char **ret_json, size_t *ret_byt
 		"bytes_stored", (json_int_t)metric_get(&m->bytes_stored), "records_without_key",
 		(json_int_t)metric_get(&m->keyless), "records_refused",
 		(json_int_t)metric_get(&m->rejected), "claim_checks",
-		(json_int_t)metric_get(&m->claims), "shards", shards);
+		(json_int_t)metric_get(&m->claims), "shards", shards, "consumers",
+		consumers);
 	size_t bytes = 0;
 	char *text = dump(stats, &bytes);
 	if (r == 0 && !text)
@@ -275,6 +300,70 @@ static int put_all_shards(struct sfs_store *store, struct buf *b)
 	return r;
 }
 
+/* How far each consumer is behind, in each shard. */
+struct lag_row {
+	char stream[SFS_NAME_MAX + 1], consumer[SFS_NAME_MAX + 1];
+	struct consumer_lag lag;
+};
+
+struct lag_rows {
+	struct buf rows; /* struct lag_row[] */
+	char stream[SFS_NAME_MAX + 1];
+};
+
+static int note_lag(void *context, const char *name, const struct consumer_lag *lag)
+{
+	struct lag_rows *rows = context;
+	struct lag_row row = {.stream = ""};
+	if (!lag)
+		return 0;
+	memcpy(row.stream, rows->stream, sizeof row.stream);
+	snprintf(row.consumer, sizeof row.consumer, "%s", name);
+	row.lag = *lag;
+	return buf_append(&rows->rows, &row, sizeof row);
+}
+
+static int note_stream_lag(void *context, struct sfs_stream *stream)
+{
+	struct lag_rows *rows = context;
+	sfs_stream_name(stream, rows->stream);
+	int r = consumers_each_lag(stream, note_lag, rows);
+	return r == -ENOMEM ? r : 0; /* who cannot be read has no figures */
+}
+
+static int put_lag(struct buf *b, const struct lag_row *row, int which)
+{
+	static const char *const names[] = {"records", "bytes", "seconds"};
+	const double figures[] = {
+		(double)row->lag.records, (double)row->lag.bytes, row->lag.seconds};
+	return buf_printf(b,
+		"streamfs_consumer_lag_%s{stream=\"%s\",consumer=\"%s\",shard=\"shard-%04u\"} %.*f\n",
+		names[which], row->stream, row->consumer, row->lag.shard, which == 2 ? 3 : 0,
+		figures[which]);
+}
+
+static int put_lags(struct sfs_store *store, struct buf *b)
+{
+	static const char *const heads[] = {
+		"# HELP streamfs_consumer_lag_records Records that a consumer has not processed.\n"
+		"# TYPE streamfs_consumer_lag_records gauge\n",
+		"# HELP streamfs_consumer_lag_bytes Bytes of text that it has not processed.\n"
+		"# TYPE streamfs_consumer_lag_bytes gauge\n",
+		"# HELP streamfs_consumer_lag_seconds Time since the first of these records came.\n"
+		"# TYPE streamfs_consumer_lag_seconds gauge\n"};
+	struct lag_rows rows = {.stream = ""};
+	int r = streams_each(store, note_stream_lag, &rows);
+	const struct lag_row *row = (const struct lag_row *)(void *)rows.rows.data;
+	size_t count = rows.rows.size / sizeof *row;
+	for (int which = 0; r == 0 && which < 3; which++) {
+		r = buf_append(b, heads[which], strlen(heads[which]));
+		for (size_t i = 0; r == 0 && i < count; i++)
+			r = put_lag(b, &row[i], which);
+	}
+	buf_fini(&rows.rows);
+	return r;
+}
+
 int sfs_store_metrics(struct sfs_store *store, char **ret_text, size_t *ret_bytes)
 {
 	struct buf b = {0};
@@ -283,6 +372,8 @@ int sfs_store_metrics(struct sfs_store *store, char **ret_text, size_t *ret_byte
 		r = put_streams(store, &b);
 	if (r == 0)
 		r = put_all_shards(store, &b);
+	if (r == 0)
+		r = put_lags(store, &b);
 	if (r < 0) {
 		buf_fini(&b);
 		return r;

@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "consumers.h"
 #include "documents.h"
 #include "shard.h"
 #include "syncer.h"
@@ -38,6 +39,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_rwlock_init(&stream->path_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
 	waiters_init(&stream->waiters);
+	consumers_init(&stream->consumers);
 	blobs_init(&stream->blobs, &store->disk, -1);
 	stream->blobs.stop = &store->closing;
 	return stream;
@@ -54,6 +56,7 @@ void stream_free(struct sfs_stream *stream)
 	free(stream->routes.firsts);
 	free(stream->routes.shards);
 	settings_fini(&stream->settings);
+	consumers_fini(&stream->consumers);
 	blobs_fini(&stream->blobs);
 	pthread_mutex_destroy(&stream->blobs_lock);
 	pthread_mutex_destroy(&stream->change_lock);
