@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "attr.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "fs.h"
 #include "generated.h"
+#include "streamfs/consumer.h"
 
 /* stdio, awk and others read in pieces of this size. */
 enum { LARGE_BLOCK = 1024 * 1024, SMALL_BLOCK = 4096 };
@@ -44,12 +46,16 @@ static mode_t file_mode(enum node_kind kind, mode_t mode)
 		return drop_mode(mode);
 	case NODE_BLOBS:
 		return S_IFDIR | (mode & 0555);
+	case NODE_CONSUMERS:
+	case NODE_CONSUMER:
+		return S_IFDIR | (mode & 0777);
 	case NODE_PUT:
 		return S_IFREG | (mode & 0222);
 	case NODE_SHARD:
 	case NODE_SHARD_WRITER:
 	case NODE_CONFIG:
 	case NODE_DEFAULTS:
+	case NODE_CHECKPOINT:
 		return S_IFREG | (mode & 0666);
 	default:
 		return S_IFREG | (mode & 0444);
@@ -110,7 +116,9 @@ static int fill_generated(struct fs *fs, const struct node *node, struct stat *a
 	_cleanup_free_ char *text = NULL;
 	size_t bytes;
 	int r = generated_render(fs, node, &text, &bytes);
-	if (r < 0)
+	if (r == -EBADMSG && node->id.kind == NODE_CHECKPOINT)
+		bytes = 0; /* that it can be looked up lets rm -r get rid of it */
+	else if (r < 0)
 		return r;
 	set_size(attr, bytes, bytes);
 	if (node->id.kind == NODE_CONFIG)
@@ -136,7 +144,12 @@ int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr)
 	case NODE_PUT:
 	case NODE_DROP:
 	case NODE_BLOBS:
+	case NODE_CONSUMERS:
 		fill_stream_times(node, &attr);
+		break;
+	case NODE_CONSUMER:
+		fill_stream_times(node, &attr);
+		r = sfs_consumer_exists(node->id.stream, node->id.consumer) ? 0 : -ENOENT;
 		break;
 	case NODE_SHARD:
 	case NODE_SHARD_WRITER:
@@ -169,6 +182,8 @@ double attr_entry_timeout(const struct node *node)
 	case NODE_PUT:
 	case NODE_UPLOAD:
 	case NODE_BLOB:
+	case NODE_CONSUMER:
+	case NODE_CHECKPOINT:
 		return 0.0;
 	default:
 		return 3600.0;

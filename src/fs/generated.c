@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer_dir.h"
 #include "fs.h"
 #include "log.h"
 
@@ -25,6 +26,8 @@ static const char readme[] =
 	"  orders/drop/         copy whole files here: one record each, the file's name is its "
 	"key\n"
 	"  orders/blobs/        the payloads of large records, by their SHA-256\n"
+	"  orders/consumers/    mkdir billing makes a consumer: a file per shard has the offset it has "
+	"reached\n"
 	"  orders/config        JSON: the stream's settings; write an object to change some of "
 	"them\n"
 	"  orders/stats         JSON: shards, ranges, sizes, ratio\n"
@@ -34,6 +37,8 @@ static const char readme[] =
 	"  echo hello >> orders/shard-0000\n"
 	"  tail -f orders/shard-0000\n"
 	"  cp photo.jpg orders/drop/\n"
+	"  mkdir orders/consumers/billing\n"
+	"  tail -c +$((1 + $(cat orders/consumers/billing/shard-0000))) orders/shard-0000\n"
 	"  cat orders/$(tail -n1 orders/shard-0000 | jq -r .claim_check.path)\n"
 	"  echo '{\"compression\":\"none\"}' > orders/config\n"
 	"  echo '{\"shards\":4}' > orders/config     (at any time: old shards close, new ones "
@@ -79,6 +84,8 @@ int generated_render(struct fs *fs, const struct node *node, char **ret_text, si
 		return sfs_store_defaults(fs->store, ret_text, ret_bytes);
 	case NODE_CONFIG:
 		return sfs_stream_config(node->id.stream, ret_text, ret_bytes);
+	case NODE_CHECKPOINT:
+		return consumer_render(node, ret_text, ret_bytes);
 	case NODE_STATS:
 		return sfs_stream_stats(node->id.stream, ret_text, ret_bytes);
 	default:
@@ -88,7 +95,7 @@ int generated_render(struct fs *fs, const struct node *node, char **ret_text, si
 
 bool generated_is_setting(enum node_kind kind)
 {
-	return kind == NODE_CONFIG || kind == NODE_DEFAULTS;
+	return kind == NODE_CONFIG || kind == NODE_DEFAULTS || kind == NODE_CHECKPOINT;
 }
 
 int generated_patch(struct fs *fs, const struct node *node, const char *json, size_t bytes)
@@ -96,6 +103,8 @@ int generated_patch(struct fs *fs, const struct node *node, const char *json, si
 	struct sfs_diag diag = {0};
 	char name[SFS_NAME_MAX + 1] = ".streamfs";
 	int r;
+	if (node->id.kind == NODE_CHECKPOINT)
+		return consumer_set(node, json, bytes);
 	if (node->id.stream) {
 		sfs_stream_name(node->id.stream, name);
 		r = sfs_stream_patch_config(node->id.stream, json, bytes, &diag);

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "fs.h"
 #include "names.h"
+#include "streamfs/consumer.h"
 
 /* What readdir tells where the number is not known without reading the stream's settings. */
 static const uint64_t unknown_ino = 0xffffffff;
@@ -46,7 +47,8 @@ static int add(struct listing *listing, const char *name, uint64_t ino, mode_t t
 
 static bool is_dir(enum node_kind kind)
 {
-	return kind == NODE_CONTROL || kind == NODE_DROP || kind == NODE_BLOBS;
+	return kind == NODE_CONTROL || kind == NODE_DROP || kind == NODE_BLOBS ||
+	       kind == NODE_CONSUMERS;
 }
 
 static int add_fixed(struct listing *listing, const struct node *dir)
@@ -67,7 +69,8 @@ static int add_stream(void *context, const char *name, uint64_t id)
 	return add(context, name, id ? id << INO_STREAM_SHIFT : unknown_ino, S_IFDIR);
 }
 
-static int add_shards(struct listing *listing, struct sfs_stream *stream)
+/* The shards' own files, or a consumer's checkpoints. */
+static int add_shards(struct listing *listing, struct sfs_stream *stream, const char *consumer)
 {
 	_cleanup_free_ uint32_t *numbers = NULL;
 	size_t count;
@@ -75,7 +78,9 @@ static int add_shards(struct listing *listing, struct sfs_stream *stream)
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		char name[NAMES_SHARD_MAX];
 		names_shard(numbers[i], name);
-		r = add(listing, name, names_ino(stream, INO_LOCAL_SHARDS + numbers[i]), S_IFREG);
+		uint64_t ino = consumer ? names_checkpoint_ino(stream, consumer, numbers[i])
+					: names_ino(stream, INO_LOCAL_SHARDS + numbers[i]);
+		r = add(listing, name, ino, S_IFREG);
 	}
 	return r;
 }
@@ -89,30 +94,42 @@ static int add_upload(void *context, const struct upload *upload)
 	return add(context, upload->name, upload->ino, S_IFREG);
 }
 
-struct blob_listing {
+struct in_stream {
 	struct listing *listing;
 	struct sfs_stream *stream;
 };
 
 static int add_blob(void *context, const char *digest)
 {
-	struct blob_listing *blobs = context;
-	return add(blobs->listing, digest, names_blob_ino(blobs->stream, digest), S_IFREG);
+	struct in_stream *entries = context;
+	return add(entries->listing, digest, names_blob_ino(entries->stream, digest), S_IFREG);
+}
+
+static int add_consumer(void *context, const char *name)
+{
+	struct in_stream *entries = context;
+	return add(entries->listing, name, names_consumer_ino(entries->stream, name), S_IFDIR);
 }
 
 static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
 {
 	struct sfs_stream *stream = dir->id.stream;
-	struct blob_listing blobs = {listing, stream};
+	struct in_stream entries = {listing, stream};
 	switch (dir->id.kind) {
 	case NODE_ROOT:
 		return sfs_store_list(fs->store, add_stream, listing);
 	case NODE_STREAM:
-		return add_shards(listing, stream);
+		return add_shards(listing, stream, NULL);
 	case NODE_DROP:
 		return drop_each(&fs->drop, sfs_stream_id(stream), add_upload, listing);
 	case NODE_BLOBS:
-		return sfs_blob_list(stream, add_blob, &blobs);
+		return sfs_blob_list(stream, add_blob, &entries);
+	case NODE_CONSUMERS:
+		return sfs_consumer_list(stream, add_consumer, &entries);
+	case NODE_CONSUMER:
+		return sfs_consumer_exists(stream, dir->id.consumer)
+			       ? add_shards(listing, stream, dir->id.consumer)
+			       : -ENOENT;
 	default:
 		return 0;
 	}

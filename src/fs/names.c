@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "caller.h"
+#include "consumer_dir.h"
 #include "fs.h"
+#include "streamfs/consumer.h"
 
 static const struct fixed_name in_root[] = {
 	{".streamfs", NODE_CONTROL, INO_CONTROL},
@@ -24,6 +26,7 @@ static const struct fixed_name in_stream[] = {
 	{"put", NODE_PUT, INO_LOCAL_PUT},
 	{"drop", NODE_DROP, INO_LOCAL_DROP},
 	{"blobs", NODE_BLOBS, INO_LOCAL_BLOBS},
+	{"consumers", NODE_CONSUMERS, INO_LOCAL_CONSUMERS},
 	{"config", NODE_CONFIG, INO_LOCAL_CONFIG},
 	{"stats", NODE_STATS, INO_LOCAL_STATS},
 };
@@ -64,7 +67,7 @@ void names_shard(uint32_t number, char name[NAMES_SHARD_MAX])
 }
 
 /* Each shard has one name: no signs, no more zeros than needed. */
-static bool parse_shard(const char *name, uint32_t *ret_number)
+bool names_parse_shard(const char *name, uint32_t *ret_number)
 {
 	char canonical[NAMES_SHARD_MAX];
 	if (strncmp(name, "shard-", 6) != 0)
@@ -98,12 +101,38 @@ uint64_t names_blob_ino(const struct sfs_stream *stream, const char *digest)
 	       ((bits ^ sfs_stream_id(stream) * UINT64_C(0x9e3779b97f4a7c15)) & (INO_UPLOADS - 1));
 }
 
-uint64_t names_upload_key(uint64_t stream_id, const char *name)
+static uint64_t hash_name(uint64_t stream_id, const char *name)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ stream_id; /* FNV-1a */
 	for (const char *c = name; *c; c++)
 		hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-	return hash | INO_UPLOADS;
+	return hash;
+}
+
+uint64_t names_upload_key(uint64_t stream_id, const char *name)
+{
+	return hash_name(stream_id, name) | INO_UPLOADS;
+}
+
+/* The last step of MurmurHash3, which leaves no two inputs alike. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	x = (x ^ x >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return x ^ x >> 33;
+}
+
+uint64_t names_consumer_ino(const struct sfs_stream *stream, const char *consumer)
+{
+	return INO_CONSUMERS |
+	       (mix(hash_name(sfs_stream_id(stream), consumer)) & (INO_UPLOADS - 1));
+}
+
+uint64_t names_checkpoint_ino(
+	const struct sfs_stream *stream, const char *consumer, uint32_t number)
+{
+	uint64_t hash = hash_name(sfs_stream_id(stream), consumer);
+	return INO_CONSUMERS | (mix(mix(hash) + number + 1) & (INO_UPLOADS - 1));
 }
 
 static int resolve_stream(struct fs *fs, const char *name, struct node_identity *ret_id)
@@ -150,7 +179,7 @@ static int resolve_in_stream(struct fs *fs, const struct node *dir, const char *
 		};
 		return 0;
 	}
-	if (!parse_shard(name, &number))
+	if (!names_parse_shard(name, &number))
 		return -ENOENT;
 	return resolve_shard(fs, dir, number, tid, ret_id);
 }
@@ -211,6 +240,41 @@ static int resolve_blob(const struct node *dir, const char *name, struct node_id
 	return 0;
 }
 
+int names_consumer(const struct node *dir, const char *name, struct node_identity *ret_id)
+{
+	struct node_identity id = {.kind = NODE_CONSUMER, .consumer = strdup(name)};
+	if (!id.consumer)
+		return -ENOMEM;
+	id.stream = sfs_stream_ref(dir->id.stream);
+	id.ino = names_consumer_ino(id.stream, name);
+	*ret_id = id;
+	return 0;
+}
+
+int names_checkpoint(const struct node *dir, uint32_t number, struct node_identity *ret_id)
+{
+	struct node_identity id = {
+		.kind = NODE_CHECKPOINT, .number = number, .consumer = strdup(dir->id.consumer)};
+	if (!id.consumer)
+		return -ENOMEM;
+	id.stream = sfs_stream_ref(dir->id.stream);
+	id.ino = names_checkpoint_ino(id.stream, id.consumer, number);
+	*ret_id = id;
+	return 0;
+}
+
+static int resolve_checkpoint(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
+	struct node_identity *ret_id)
+{
+	uint32_t number;
+	if (!names_parse_shard(name, &number) || !sfs_stream_has_shard(dir->id.stream, number) ||
+		!sfs_consumer_exists(dir->id.stream, dir->id.consumer))
+		return -ENOENT;
+	if (consumer_is_copied(fs, dir, number, tid))
+		return -ENOENT;
+	return names_checkpoint(dir, number, ret_id);
+}
+
 int names_resolve(struct fs *fs, const struct node *dir, const char *name,
 	const struct fuse_ctx *ctx, struct node_identity *ret_id)
 {
@@ -230,6 +294,11 @@ int names_resolve(struct fs *fs, const struct node *dir, const char *name,
 		return resolve_upload(fs, dir, name, ctx, ret_id);
 	case NODE_BLOBS:
 		return resolve_blob(dir, name, ret_id);
+	case NODE_CONSUMERS:
+		return sfs_consumer_exists(dir->id.stream, name) ? names_consumer(dir, name, ret_id)
+								 : -ENOENT;
+	case NODE_CONSUMER:
+		return resolve_checkpoint(fs, dir, name, ctx->pid, ret_id);
 	default:
 		return -ENOTDIR;
 	}

@@ -29,6 +29,14 @@ int names_resolve(struct fs *fs, const struct node *dir, const char *name,
 
 enum { NAMES_SHARD_MAX = 32 }; /* bytes of a shard's name and its NUL */
 void names_shard(uint32_t number, char name[NAMES_SHARD_MAX]);
+/* Each shard has one name. False: this is none's. */
+bool names_parse_shard(const char *name, uint32_t *ret_number);
+/* What a consumer and a checkpoint are; the caller's to give back with identity_fini(). */
+int names_consumer(const struct node *dir, const char *name, struct node_identity *ret_id);
+int names_checkpoint(const struct node *dir, uint32_t number, struct node_identity *ret_id);
+uint64_t names_consumer_ino(const struct sfs_stream *stream, const char *consumer);
+uint64_t names_checkpoint_ino(
+	const struct sfs_stream *stream, const char *consumer, uint32_t number);
 /* The inode number of a file of a stream. */
 uint64_t names_ino(const struct sfs_stream *stream, uint32_t local);
 uint64_t names_blob_ino(const struct sfs_stream *stream, const char *digest);

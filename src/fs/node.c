@@ -25,6 +25,7 @@ void identity_fini(struct node_identity *id)
 	sfs_stream_unref(id->stream);
 	if (id->upload)
 		upload_unref(id->upload);
+	free(id->consumer);
 	*id = (struct node_identity){0};
 }
 
@@ -70,14 +71,21 @@ uint64_t node_id(struct node_table *table, struct node *node)
 	return node == &table->root ? FUSE_ROOT_ID : (uintptr_t)node;
 }
 
+static bool is_same_consumer(const struct node_identity *a, const struct node_identity *b)
+{
+	bool same = a->consumer && b->consumer ? strcmp(a->consumer, b->consumer) == 0
+					       : a->consumer == b->consumer;
+	return same && a->number == b->number;
+}
+
 static bool is_same(const struct node *node, const struct node_identity *id)
 {
 	return node->id.kind == id->kind && node->id.upload == id->upload &&
-	       node->id.shard == id->shard &&
+	       node->id.shard == id->shard && is_same_consumer(&node->id, id) &&
 	       strcmp(node->id.digest, id->digest) == 0;
 }
 
-/* Two blobs can share an inode number, once in 2^62; a thread's own node can be in use. */
+/* Two files of the hashed numbers can share an inode number, once in 2^62; a thread's own node can be in use. */
 static bool is_usable(struct node *node, const struct node_identity *id)
 {
 	return is_same(node, id) && (id->tid == 0 || atomic_load(&node->busy) == 0);

@@ -46,6 +46,9 @@ enum node_kind {
 	NODE_UPLOAD,
 	NODE_BLOBS,
 	NODE_BLOB,
+	NODE_CONSUMERS,
+	NODE_CONSUMER, /* a consumer's directory and what is in it */
+	NODE_CHECKPOINT,
 };
 
 /* Inode numbers: the stream's id above, which file of it below; never given again. */
@@ -63,10 +66,12 @@ enum {
 	INO_LOCAL_STATS,
 	INO_LOCAL_DROP,
 	INO_LOCAL_BLOBS,
+	INO_LOCAL_CONSUMERS,
 	INO_LOCAL_SHARDS = 0x1000, /* plus the shard's number */
 };
 #define INO_UPLOADS (UINT64_C(1) << 62) /* plus a counter: these do not outlive the mount */
 #define INO_BLOBS (UINT64_C(1) << 63)	/* plus 62 bits of the digest and the stream's id */
+#define INO_CONSUMERS INO_BLOBS		/* plus 62 bits that the name and the stream's id make */
 
 /* What a blob's attributes need; they never change. */
 struct blob_figures {
@@ -85,6 +90,8 @@ struct node_identity {
 	struct upload *upload;
 	char digest[SFS_DIGEST_HEX + 1];
 	struct blob_figures blob;
+	char *consumer;	 /* its name; its own */
+	uint32_t number; /* of a checkpoint's shard */
 };
 
 void identity_fini(struct node_identity *id);

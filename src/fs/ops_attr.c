@@ -172,6 +172,7 @@ static int set_size(struct node *node, off_t size)
 		return upload_truncate(node->id.upload, (uint64_t)size);
 	case NODE_CONFIG:
 	case NODE_DEFAULTS:
+	case NODE_CHECKPOINT:
 		return 0;
 	case NODE_PUT:
 		return size == 0 ? 0 : -EPERM;
@@ -262,6 +263,9 @@ static int set_times(const struct node *node)
 	case NODE_DROP:
 	case NODE_BLOBS:
 	case NODE_UPLOAD:
+	case NODE_CONSUMERS:
+	case NODE_CONSUMER:
+	case NODE_CHECKPOINT:
 		return 0;
 	default:
 		return -EPERM;

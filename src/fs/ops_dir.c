@@ -5,10 +5,12 @@
 #include "attr.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "consumer_dir.h"
 #include "errors.h"
 #include "listing.h"
 #include "names.h"
 #include "ops.h"
+#include "streamfs/consumer.h"
 
 void op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
@@ -96,17 +98,33 @@ static void root_has_changed(struct fs *fs)
 }
 
 static int make_stream(struct fs *fs, const char *name, const struct fuse_ctx *ctx, mode_t mode,
-	struct node **ret_node, struct stat *ret_attr)
+	struct node_identity *ret_id)
 {
-	_cleanup_(identity_fini) struct node_identity id = {.kind = NODE_STREAM};
+	struct node_identity id = {.kind = NODE_STREAM};
 	struct sfs_owner owner = {.mode = mode & 07777, .uid = ctx->uid, .gid = ctx->gid};
-	struct node *node;
 	int r = sfs_stream_create(fs->store, name, &owner, &id.stream);
 	if (r < 0)
 		return r;
 	root_has_changed(fs);
 	id.ino = names_ino(id.stream, INO_LOCAL_DIR);
-	r = node_enter(&fs->nodes, &id, &node);
+	*ret_id = id;
+	return 0;
+}
+
+static int make_directory(fuse_req_t req, struct node *dir, const char *name, mode_t mode,
+	struct node **ret_node, struct stat *ret_attr)
+{
+	struct fs *fs = fs_of(req);
+	_cleanup_(identity_fini) struct node_identity id = {0};
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct node *node;
+	int r = -EPERM;
+	if (dir->id.kind == NODE_ROOT)
+		r = make_stream(fs, name, ctx, mode, &id);
+	else if (dir->id.kind == NODE_CONSUMERS)
+		r = consumer_make(fs, dir, name, ctx->pid, &id);
+	if (r == 0)
+		r = node_enter(&fs->nodes, &id, &node);
 	if (r < 0)
 		return r;
 	r = attr_fill(fs, node, ret_attr);
@@ -123,9 +141,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct fs *fs = fs_of(req);
 	struct fuse_entry_param entry = {0};
 	struct node *node;
-	int r = -EPERM;
-	if (fs_node(fs, parent)->id.kind == NODE_ROOT)
-		r = make_stream(fs, name, fuse_req_ctx(req), mode, &node, &entry.attr);
+	int r = make_directory(req, fs_node(fs, parent), name, mode, &node, &entry.attr);
 	if (r < 0) {
 		fuse_reply_err(req, fs_errno(r));
 		return;
@@ -140,10 +156,14 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
+	struct node *dir = fs_node(fs, parent);
+	bool is_stream = dir->id.kind == NODE_ROOT && sfs_stream_name_valid(name);
 	int r = -EPERM;
-	if (fs_node(fs, parent)->id.kind == NODE_ROOT && sfs_stream_name_valid(name))
+	if (is_stream)
 		r = sfs_stream_remove(fs->store, name);
-	if (r == 0)
+	else if (dir->id.kind == NODE_CONSUMERS)
+		r = sfs_consumer_remove(dir->id.stream, name);
+	if (r == 0 && is_stream)
 		root_has_changed(fs);
 	fuse_reply_err(req, fs_errno(r));
 }
@@ -169,6 +189,8 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r = -EPERM;
 	if (dir->id.kind == NODE_DROP)
 		r = unlink_upload(fs, dir, name, fuse_req_ctx(req));
+	else if (dir->id.kind == NODE_CONSUMER)
+		r = consumer_forget(dir, name);
 	fuse_reply_err(req, fs_errno(r));
 }
 
@@ -198,6 +220,8 @@ static int rename_node(struct fs *fs, struct node *dir, const char *name, struct
 	if (dir->id.kind == NODE_DROP)
 		return drop_rename(
 			&fs->drop, sfs_stream_id(dir->id.stream), name, to, &caller, ret_commit);
+	if (dir->id.kind == NODE_CONSUMERS)
+		return consumer_rename(dir, name, to, flags & RENAME_NOREPLACE);
 	return -EPERM;
 }
 

@@ -4,6 +4,7 @@
 
 #include "attr.h"
 #include "cleanup.h"
+#include "consumer_dir.h"
 #include "errors.h"
 #include "generated.h"
 #include "log.h"
@@ -201,6 +202,7 @@ static int open_node(const struct opening *o, struct handle **ret_handle)
 	case NODE_DEFAULTS:
 	case NODE_CONFIG:
 	case NODE_STATS:
+	case NODE_CHECKPOINT:
 		return open_text(o, ret_handle);
 	default:
 		return -EISDIR;
@@ -242,6 +244,27 @@ static int enter_upload(
 	return node_enter(&fs->nodes, &id, ret_node);
 }
 
+/* cp -r, in a consumer that it has made. */
+static int create_checkpoint(fuse_req_t req, struct node *dir, const char *name, int flags,
+	struct node **ret_node, struct handle **ret_handle)
+{
+	struct fs *fs = fs_of(req);
+	_cleanup_(identity_fini) struct node_identity id = {0};
+	struct opening o = {fs, NULL, flags, fuse_req_ctx(req)->pid};
+	int r = consumer_create_file(fs, dir, name, o.tid, &id);
+	if (r == 0)
+		r = node_enter(&fs->nodes, &id, &o.node);
+	if (r < 0)
+		return r;
+	r = open_text(&o, ret_handle);
+	if (r < 0) {
+		node_forget(&fs->nodes, o.node, 1);
+		return r;
+	}
+	*ret_node = o.node;
+	return 0;
+}
+
 static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mode, int flags,
 	struct node **ret_node, struct handle **ret_handle)
 {
@@ -251,6 +274,8 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 	struct upload_owner owner = {ctx->uid, ctx->gid, mode};
 	struct upload *upload;
 	struct node *node;
+	if (dir->id.kind == NODE_CONSUMER)
+		return create_checkpoint(req, dir, name, flags, ret_node, ret_handle);
 	if (dir->id.kind != NODE_DROP)
 		return -EPERM;
 	uint64_t key = names_upload_key(sfs_stream_id(dir->id.stream), name);
