@@ -10,6 +10,7 @@
  */
 #include "shard.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "stream.h"
@@ -65,14 +66,23 @@ static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 	return r;
 }
 
+static int open_active(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return active_file_open_locked(shard);
+}
+
 /* The full active segment becomes one of the sealed ones. */
 static int seal_active(struct sfs_shard *shard)
 {
 	struct segment *sealed = shard->active;
-	int r = keep_unsynced(shard, sealed);
+	int r = open_active(shard);
+	if (r == 0)
+		r = keep_unsynced(shard, sealed);
 	if (r < 0)
 		return r;
 	SCOPED_LOCK(&shard->lock);
+	active_files_remove(shard);
 	shard->active = NULL;
 	struct sfs_store *store = shard->stream->store;
 	lru_put(store->segments, shard->tag, sealed->base_offset, sealed, 1);
@@ -123,6 +133,7 @@ static int begin_segment(struct sfs_shard *shard)
 	fd = -1;
 	bases[shard->base_count++] = shard->size;
 	shard->active = segment;
+	active_files_add_locked(shard);
 	shard->dir_unsynced = true;
 	return 0;
 }
@@ -144,6 +155,7 @@ int shard_append_begin(struct sfs_shard *shard)
 		r = shard_open_held(shard);
 	if (r < 0)
 		return r;
+	active_files_make_room(shard);
 	pthread_mutex_lock(&shard->append_lock);
 	r = append_check(shard);
 	if (r == 0 && shard->active && active_is_full(shard))
@@ -152,6 +164,8 @@ int shard_append_begin(struct sfs_shard *shard)
 		SCOPED_LOCK(&shard->lock);
 		r = begin_segment(shard);
 	}
+	if (r == 0)
+		r = open_active(shard);
 	if (r < 0) {
 		pthread_mutex_unlock(&shard->append_lock);
 		return r;
@@ -188,13 +202,14 @@ static struct chunk_order order_next(struct sfs_shard *shard)
 }
 
 /* Where the chunk's JSON lines say that they are. Only the appender adds to the index. */
-static struct json_place place_of(const struct sfs_shard *shard, const struct chunk_order *order,
-	bool continues)
+static struct json_place place_of(
+	const struct sfs_shard *shard, const struct chunk_order *order, bool continues)
 {
 	const struct index *index = &shard->active->index;
 	uint64_t record_offset = order->text_offset;
 	if (continues && index->count)
-		record_offset = index->items[index_record_start(index, index->count - 1)].text_offset;
+		record_offset =
+			index->items[index_record_start(index, index->count - 1)].text_offset;
 	return (struct json_place){
 		.shard = shard->number,
 		.first_sequence = order->first_sequence,

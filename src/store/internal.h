@@ -88,7 +88,9 @@ struct sfs_shard {
 	bool failed;
 	uint64_t *bases;      /* of its segments, rising; the last is the active one's if there is one */
 	size_t base_count;
-	struct segment *active; /* NULL: none, the next append begins one */
+	struct segment *active; /* NULL: none, the next append begins one; its fd may be -1 */
+	TAILQ_ENTRY(sfs_shard) active_link; /* the lock of active_files */
+	atomic_bool active_listed, active_used;
 	uint64_t size, next_sequence, json_size, last_arrival_ms;
 	uint64_t horizon_offset, horizon_sequence;
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
@@ -113,6 +115,14 @@ struct sfs_shard {
 	STAILQ_ENTRY(sfs_shard) sync_link;
 	RB_ENTRY(sfs_shard) flush_link;
 	uint64_t flush_at_ns; /* 0: not in the tree */
+};
+
+/* Shards whose active segment's file is open; active_files.h. */
+struct active_files {
+	pthread_mutex_t lock; /* guards the list; with it held, other locks are only tried */
+	TAILQ_HEAD(, sfs_shard) list;
+	atomic_uint count;
+	unsigned max;
 };
 
 /* The open shards in the order of their hash ranges; replaced as a whole. */
@@ -189,6 +199,7 @@ struct sfs_store {
 	struct stream_tree streams;
 
 	struct payload_budget payloads; /* unfinished lines and uploads */
+	struct active_files active_files;
 	struct lru *segments; /* sealed ones by shard tag and base */
 	struct lru *chunks;   /* struct chunk_text by segment uid and file offset */
 	struct syncer *syncer;

@@ -15,6 +15,7 @@
  */
 #include "shard.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "syncer.h"
 #include "tidier.h"
@@ -381,6 +382,7 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 	bool seal = shard->closed && store->tidier;
 	if (appendable && !seal) {
 		shard->active = segment;
+		active_files_add_locked(shard);
 		return 0;
 	}
 	if (appendable)
@@ -528,6 +530,7 @@ static void forget_all(struct sfs_shard *shard)
 	free(shard->unsynced);
 	shard->unsynced = NULL;
 	shard->unsynced_count = 0;
+	active_files_remove(shard);
 	segment_unref(shard->active);
 	shard->active = NULL;
 	free(shard->bases);

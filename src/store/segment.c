@@ -52,7 +52,8 @@ void segment_unref(struct segment *segment)
 {
 	if (!segment || atomic_fetch_sub(&segment->refs, 1) != 1)
 		return;
-	close(segment->fd);
+	if (segment->fd >= 0)
+		close(segment->fd);
 	index_fini(&segment->index);
 	free(segment);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shard.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "syncer.h"
@@ -37,6 +38,7 @@ void shard_free(struct sfs_shard *shard)
 	for (size_t i = 0; i < shard->unsynced_count; i++)
 		segment_unref(shard->unsynced[i]);
 	free(shard->unsynced);
+	active_files_remove(shard);
 	segment_unref(shard->active);
 	if (shard->watermark_fd >= 0)
 		close(shard->watermark_fd);

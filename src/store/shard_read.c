@@ -6,6 +6,7 @@
  */
 #include "shard.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "stream.h"
 #include "tidier.h"
@@ -185,6 +186,9 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 		if (end > span->limit)
 			end = span->limit;
 		if (shard->active && base == shard->active->base_offset) {
+			int opened = active_file_open_locked(shard);
+			if (opened < 0)
+				return opened;
 			span->segment = segment_ref(shard->active);
 			fill_span(span, &shard->active->index, offset, end);
 			return span->count ? 0 : -EBADMSG;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "documents.h"
 #include "shard.h"
@@ -295,6 +296,7 @@ void store_free(struct sfs_store *store)
 		close(store->lock_fd);
 	if (store->dir >= 0)
 		close(store->dir);
+	active_files_fini(&store->active_files);
 	pthread_mutex_destroy(&store->pool_lock);
 	pthread_mutex_destroy(&store->lock);
 	pthread_mutex_destroy(&store->config_lock);
@@ -325,6 +327,7 @@ struct sfs_store *store_new(const char *path, const struct sfs_store_options *op
 	store->orphan_grace_ms =
 		options->orphan_grace_ms ? options->orphan_grace_ms : ORPHAN_GRACE_MS;
 	store->sweep_blobs = SWEEP_BLOBS;
+	active_files_init(&store->active_files, (unsigned)(open_files_max() / 2));
 	payload_budget_init(&store->payloads, (unsigned)(open_files_max() / 4));
 	store->report = options->report;
 	store->report_context = options->report_context;

@@ -3,6 +3,7 @@
  * A stream and its blobs: where they are (inside the stream, or below the directory given with
  * the store, under the store's uuid and the stream's id), and which of them no record names.
  */
+#include "active_files.h"
 #include "cleanup.h"
 #include "meta.h"
 #include "shard.h"
@@ -242,6 +243,9 @@ static int view_init(struct shard_view *view, struct sfs_shard *shard)
 		memcpy(view->bases, shard->bases, bytes);
 	if (!shard->active)
 		return 0;
+	int r = active_file_open_locked(shard);
+	if (r < 0)
+		return r;
 	view->active = segment_ref(shard->active);
 	return copy_index_locked(shard, &view->index);
 }

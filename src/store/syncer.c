@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "syncer.h"
 
+#include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "shard.h"
@@ -166,6 +167,13 @@ static int open_watermark(struct sfs_shard *shard, int *ret_fd)
 	return r;
 }
 
+static void close_watermark(struct sfs_shard *shard)
+{
+	if (shard->watermark_fd >= 0)
+		close(shard->watermark_fd);
+	shard->watermark_fd = -1;
+}
+
 static void set_watermark_unsynced(struct sfs_shard *shard, bool unsynced)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -186,6 +194,8 @@ static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 	next.synced_json_offset = job->target_json_offset;
 	if (r == 0)
 		r = watermark_store(&store->disk, shard->watermark_fd, shard->tag, &next);
+	if (active_files_are_many(store))
+		close_watermark(shard); /* settle_watermark() opens it again */
 	if (r < 0)
 		return;
 	shard->watermark = next;
@@ -248,11 +258,12 @@ static int sync_watermark_entry(struct sfs_shard *shard)
 /* An idle shard's watermark is made durable too, and needs no descriptor then. */
 static void settle_watermark(struct sfs_shard *shard)
 {
+	if (shard->watermark_fd < 0 && open_watermark(shard, &shard->watermark_fd) < 0)
+		return;
 	if (disk_sync(&shard->stream->store->disk, shard->watermark_fd) < 0 ||
 		sync_watermark_entry(shard) < 0)
 		return;
-	close(shard->watermark_fd);
-	shard->watermark_fd = -1;
+	close_watermark(shard);
 	set_watermark_unsynced(shard, false);
 }
 

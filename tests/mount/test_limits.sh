@@ -67,4 +67,33 @@ test_uploads_are_capped_with_enfile()
 	num "$(grep -c '^text$' "$M/orders/shard-0000")" -ge 200
 }
 
+# Appends a record to each of COUNT streams. append_to_all COUNT
+append_to_all()
+{
+	local i
+	for ((i = 0; i < $1; i++)); do echo "record $i" >>"$M/s$i/shard-0000" || fail "stream $i"; done
+}
+
+test_more_streams_than_descriptors_are_written_and_read()
+{
+	local count=600 limit=400 i
+	if [ "${STREAMFS_LONG:-0}" = 1 ]; then count=3000 limit=1024; fi
+	ulimit -n "$limit"
+	mount_store
+	for ((i = 0; i < count; i++)); do mkdir "$M/s$i"; done
+	append_to_all "$count"
+	append_to_all "$count"
+	eq "$count" "$(ls "$M" | wc -l)"
+	num "$(ls "/proc/$PID/fd" | wc -l)" -lt "$limit"
+	for ((i = 0; i < count; i++)); do cat "$M/s$i/shard-0000"; done >"$T/read"
+	for ((i = 0; i < count; i++)); do repeat 2 "record $i"; done >"$T/want"
+	same "$T/want" "$T/read"
+	remount
+	append_to_all "$count"
+	for ((i = 0; i < count; i++)); do cat "$M/s$i/shard-0000"; done >"$T/read"
+	for ((i = 0; i < count; i++)); do repeat 3 "record $i"; done >"$T/want"
+	same "$T/want" "$T/read"
+	has_not "$(cat "$LOG")" 'Too many open files'
+}
+
 run_tests "$@"
