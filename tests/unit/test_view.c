@@ -1,43 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <check.h>
+#include "viewtest.h"
 
-#include "storetest.h"
-
-#include "streamfs/view.h"
-
-/* --- a reader --- */
-
-static struct sfs_view *open_view(struct sfs_view_spec spec)
-{
-	struct sfs_view *view;
-	if (spec.filter == SFS_OF_SHARD && !spec.shard)
-		spec.shard = shard;
-	ck_assert_int_eq(sfs_view_open(stream, &spec, &view), 0);
-	return view;
-}
-
-/* Reads all that there is at present, `step` bytes at a time; the last result. */
-static int drain(struct sfs_view *view, size_t step, struct buf *out)
-{
-	for (;;) {
-		size_t n = 0;
-		ck_assert_int_eq(buf_reserve(out, step), 0);
-		int r = sfs_view_read(view, out->data + out->size, step, &n);
-		if (r < 0 || !n)
-			return r;
-		ck_assert_uint_le(n, step);
-		out->size += n;
-	}
-}
-
-static void check_drains(struct sfs_view *view, size_t step, int result, const char *want)
-{
-	struct buf got = {0};
-	ck_assert_int_eq(drain(view, step, &got), result);
-	ck_assert_int_eq(buf_append(&got, "", 1), 0);
-	ck_assert_str_eq((char *)got.data, want);
-	buf_fini(&got);
-}
+#include "tidier.h"
 
 static void append_key(const char *key, const char *text)
 {
@@ -111,7 +75,7 @@ START_TEST(json_of_a_shard_has_the_size_that_the_index_tells)
 	struct sfs_view *view =
 		open_view((struct sfs_view_spec){.filter = SFS_OF_SHARD, .json = true});
 	struct buf all = {0};
-	ck_assert_int_eq(drain(view, 7, &all), 0);
+	ck_assert_int_eq(drain(view, 7, false, &all), 0);
 	ck_assert_uint_eq(all.size, sfs_view_size(view));
 	ck_assert_uint_eq(all.size, shard_json_size(shard));
 	for (size_t at = 0; at < all.size; at++) {
@@ -127,6 +91,267 @@ START_TEST(json_of_a_shard_has_the_size_that_the_index_tells)
 }
 END_TEST
 
+/* --- against the model --- */
+
+static const char *const keys[] = {"a", "b", "user-42", "k\"\\", "\xc3\xa4"};
+enum { KEYS = 5, LIVE = 12 };
+
+/* A line that no other record has. */
+static void random_line(struct buf *text, size_t length)
+{
+	static unsigned id;
+	ck_assert_int_eq(buf_printf(text, "%u:", id++), 0);
+	ck_assert_int_eq(buf_reserve(text, length + 1), 0);
+	unsigned kind = (unsigned)below(8);
+	for (size_t i = 0; i < length; i++) {
+		uint8_t c = kind == 0	? (uint8_t)next_random()
+			    : kind == 1 ? (uint8_t)(next_random() % 64)
+					: (uint8_t)('a' + next_random() % 26);
+		text->data[text->size++] = c == '\n' ? '\t' : c;
+	}
+	text->data[text->size++] = '\n';
+}
+
+static size_t random_length(void)
+{
+	return below(8) ? below(60) : below(16) ? below(1500) : below(12000);
+}
+
+static struct sfs_shard *random_open_shard(void)
+{
+	for (;;) {
+		struct sfs_shard *s = model.shards[below(model.shard_count)].shard;
+		struct sfs_shard_info info;
+		sfs_shard_info(s, &info);
+		if (info.state == SFS_SHARD_OPEN)
+			return s;
+	}
+}
+
+static void random_append(size_t max_lines)
+{
+	struct buf text = {0};
+	for (size_t lines = 1 + below(max_lines); lines; lines--)
+		random_line(&text, random_length());
+	const char *key = below(3) ? keys[below(KEYS)] : NULL;
+	model_append(key ? NULL : random_open_shard(), key, text.data, text.size);
+	buf_fini(&text);
+}
+
+static void random_time(void)
+{
+	clock_ms += below(4) ? below(3) : 10;
+	if (!below(20))
+		clock_ms -= 25;
+}
+
+/* A view that is kept open, and what it must bring. */
+static struct live {
+	struct sfs_view *view;
+	struct model_reader reader;
+	const char *key;
+} lives[LIVE];
+
+static struct sfs_view_spec random_spec(void)
+{
+	const char *key = keys[below(KEYS)];
+	struct sfs_view_spec spec = {
+		.start = (enum sfs_view_start)below(3),
+		.filter = (enum sfs_view_filter)below(3),
+		.json = below(2),
+		.shard = model.shards[below(model.shard_count)].shard,
+		.key = key,
+		.key_bytes = strlen(key),
+	};
+	spec.since_ms = clock_ms - 20 + below(40);
+	return spec;
+}
+
+static void open_live(void)
+{
+	struct live *live = &lives[below(LIVE)];
+	sfs_view_close(live->view);
+	struct sfs_view_spec spec = random_spec();
+	live->view = open_view(spec);
+	live->reader = model_open(&spec);
+}
+
+static void read_live(void)
+{
+	struct live *live = &lives[below(LIVE)];
+	struct buf got = {0};
+	if (!live->view)
+		return;
+	int r = drain(live->view, below(2) ? 100 : 100000, true, &got);
+	ck_assert_msg(r == 0 || r == -EPIPE, "%d", r);
+	model_check(&live->reader, &got);
+	buf_fini(&got);
+}
+
+static void close_lives(void)
+{
+	for (size_t i = 0; i < LIVE; i++) {
+		sfs_view_close(lives[i].view);
+		lives[i].view = NULL;
+	}
+}
+
+static void check_preads(struct sfs_view *view, const struct buf *all)
+{
+	uint64_t begin = sfs_view_horizon(view);
+	ck_assert_uint_eq(sfs_view_size(view) - begin, all->size);
+	for (int i = 0; all->size && i < 20; i++) {
+		size_t at = below(all->size + 1), ask = 1 + below(i % 2 ? 50 : 5000), n = 99;
+		size_t want = all->size - at < ask ? all->size - at : ask;
+		uint8_t *piece = malloc(ask);
+		ck_assert_int_eq(sfs_view_pread(view, begin + at, piece, ask, &n), 0);
+		ck_assert_uint_eq(n, want);
+		ck_assert(!n || !memcmp(piece, all->data + at, n));
+		free(piece);
+	}
+}
+
+static void check_view(struct sfs_view_spec spec)
+{
+	struct sfs_view *view = open_view(spec);
+	struct model_reader reader = model_open(&spec);
+	struct buf got = {0};
+	int r = drain(view, below(2) ? 64 : 1 << 18, true, &got);
+	ck_assert_msg(r == 0 || (r == -EPIPE && spec.filter == SFS_OF_SHARD), "%d", r);
+	model_check(&reader, &got);
+	if (spec.filter == SFS_OF_SHARD)
+		check_preads(view, &got);
+	buf_fini(&got);
+	sfs_view_close(view);
+}
+
+static void check_all_views(void)
+{
+	for (int json = 0; json < 2; json++)
+		for (int start = SFS_FROM_HORIZON; start <= SFS_FROM_TIME; start++) {
+			struct sfs_view_spec spec = random_spec();
+			spec.json = json;
+			spec.start = (enum sfs_view_start)start;
+			spec.filter = SFS_OF_ALL;
+			check_view(spec);
+			spec.filter = SFS_OF_KEY;
+			check_view(spec);
+			spec.filter = SFS_OF_SHARD;
+			for (size_t i = 0; i < model.shard_count; i++) {
+				spec.shard = model.shards[i].shard;
+				check_view(spec);
+			}
+		}
+}
+
+/* The segments that are sealed now are merged, while views of them may be open. */
+static void merge_all(void)
+{
+	tidier_drain(store->tidier);
+}
+
+static void reopen_all(void)
+{
+	close_lives();
+	model_leave_shards();
+	reopen();
+	model_return_to_shards();
+}
+
+static void random_reshape(void)
+{
+	char json[40];
+	if (model.shard_count > 40)
+		return;
+	snprintf(json, sizeof json, "{\"shards\":%zu}", 1 + below(5));
+	configure(json);
+	model_find_shards();
+}
+
+static void random_step(void)
+{
+	size_t dice = below(100);
+	if (dice < 55)
+		random_append(dice < 10 ? 40 : 3);
+	else if (dice < 65)
+		open_live();
+	else if (dice < 90)
+		read_live();
+	else if (dice < 91)
+		merge_all();
+	else if (dice < 92)
+		random_reshape();
+	random_time();
+}
+
+static void run_model(unsigned seed, unsigned steps)
+{
+	random_state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+	options.segment_bytes = 3000 + below(20000);
+	options.segment_chunks = 50;
+	clock_ms = UINT64_C(1700000000000);
+	open_all();
+	configure("{\"shards\":2}");
+	model_find_shards();
+	model_append(shard, NULL, "first\n", 6);
+	if (seed % 3 == 0) {
+		configure("{\"large_records\":{\"threshold_bytes\":1024}}");
+		model.claim_above_bytes = 1024;
+	} else {
+		configure("{\"large_records\":{\"policy\":\"split\",\"threshold_bytes\":1024}}");
+	}
+	for (unsigned i = 1; i <= steps; i++) {
+		random_step();
+		if (i % 150 == 0)
+			check_all_views();
+		if (i % 400 == 0)
+			reopen_all();
+	}
+	check_all_views();
+	close_lives();
+	model_free();
+	close_all();
+}
+
+START_TEST(random_streams_read_as_the_model_says)
+{
+	run_model((unsigned)_i + 1, 600);
+}
+END_TEST
+
+START_TEST(a_record_longer_than_a_chunk_reads_as_the_model_says)
+{
+	options.segment_bytes = 1 << 20;
+	clock_ms = UINT64_C(1700000000000);
+	open_all();
+	configure("{\"shards\":2,\"large_records\":{\"policy\":\"split\"}}");
+	model_find_shards();
+	for (int round = 0; round < 4; round++) {
+		struct buf text = {0};
+		random_line(&text, 10);
+		model_append(model.shards[1].shard, NULL, text.data, text.size);
+		text.size = 0;
+		ck_assert_int_eq(buf_reserve(&text, 3 << 20), 0);
+		text.size = (3 << 20) - 100 + (size_t)round * 50;
+		memset(text.data, round == 2 ? 0xff : 'x', text.size);
+		text.data[0] = (uint8_t)('0' + round);
+		text.data[text.size - 1] = '\n';
+		clock_ms += 5;
+		model_append(shard, round % 2 ? "a" : NULL, text.data, text.size);
+		text.size = 0;
+		random_line(&text, 10);
+		clock_ms += (uint64_t)round;
+		model_append(shard, "b", text.data, text.size);
+		buf_fini(&text);
+	}
+	random_state = 5;
+	check_all_views();
+	check_all_views();
+	model_free();
+	close_all();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -135,5 +360,8 @@ int main(void)
 	tcase_add_test(tcase, all_of_one_shard_is_its_text);
 	tcase_add_test(tcase, a_key_brings_its_records_and_no_others);
 	tcase_add_test(tcase, json_of_a_shard_has_the_size_that_the_index_tells);
+	tcase = add_case(suite, "model");
+	tcase_add_loop_test(tcase, random_streams_read_as_the_model_says, 0, 12);
+	tcase_add_test(tcase, a_record_longer_than_a_chunk_reads_as_the_model_says);
 	return run_suite(suite);
 }
