@@ -105,6 +105,8 @@ static void fill_upload(const struct node *node, struct stat *attr)
 	upload_get_owner(upload, &owner);
 	set_size(attr, size_bytes, size_bytes);
 	set_times(attr, upload->created_ms);
+	/* Or rsync and cp -u may take what another is writing for the file that they bring. */
+	attr->st_mtim = (struct timespec){0};
 	attr->st_mode = S_IFREG | (owner.mode & 07777);
 	attr->st_uid = owner.uid;
 	attr->st_gid = owner.gid;

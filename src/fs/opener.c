@@ -105,8 +105,8 @@ static bool is_same_open(pid_t tid, const char *number, const struct opened *ope
 }
 
 /*
- * More than `most` is as good as one more. Links are never followed: what looks at the file itself
- * would wait for this very daemon.
+ * More than `most` is as good as one more, and so is what may not be looked at. Links are never
+ * followed: what looks at the file itself would wait for this very daemon.
  */
 static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opened, unsigned most)
 {
@@ -118,6 +118,8 @@ static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opene
 		if (++looked_at > OPENER_DESCRIPTORS_MAX)
 			return true;
 		ssize_t n = readlinkat(dirfd(dir), entry->d_name, path, sizeof(path));
+		if (n < 0 && (errno == EACCES || errno == EPERM))
+			return true;
 		if (n <= 0)
 			continue;
 		size_t length = (size_t)n;

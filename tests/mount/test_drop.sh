@@ -85,6 +85,28 @@ test_an_editors_own_files_are_no_records()
 	eq "" "$(ls -A "$M/a/drop")" "what is still in drop"
 }
 
+# As in a container: then the last descriptor's end is the file's, not a shell's first close.
+test_a_daemon_may_not_look_into_processes()
+{
+	local bin=$STREAMFS_BIN
+	printf '#!/bin/sh\nexec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace %s "$@"\n' \
+		"$bin" >"$T/limited"
+	chmod 755 "$T/limited"
+	STREAMFS_BIN=$T/limited
+	start
+	cat "$T/lines" >"$M/a/drop/by-cat"
+	(cat "$T/line"; cat "$T/bytes") >"$M/a/drop/by-subshell"
+	echo echoed >"$M/a/drop/by-echo"
+	cp "$T/bytes" "$M/a/drop/by-cp"
+	eventually has_lines 4
+	eq echoed "$(cat "$M/a/$(shard_of by-echo 16)" | grep echoed)"
+	cat "$T/line" "$T/bytes" >"$T/both"
+	for i in lines bytes both; do
+		same "$T/$i" "$M/a/blobs/$(sha256sum <"$T/$i" | cut -d' ' -f1)"
+	done
+	STREAMFS_BIN=$bin
+}
+
 test_rsync_of_many_files()
 {
 	local i shard
@@ -295,6 +317,21 @@ test_eight_writers_of_one_name_make_a_record_each()
 	ls "$M/a/blobs" | sort >"$T/got"
 	same "$T/want.sorted" "$T/got" "payloads"
 	eq "" "$(ls -A "$M/a/drop")" "what is still in drop"
+}
+
+# Of one size and made in one second: a tool that compares those would skip its own.
+test_rsync_does_not_take_anothers_file_for_its_own()
+{
+	start
+	printf 'a\nA\n' >"$T/same"
+	exec 3>"$M/a/drop/same"
+	printf 'b\nB\n' >&3
+	touch -d "@$(stat -c %Z "$M/a/drop/same")" "$T/same"
+	rsync --inplace "$T/same" "$M/a/drop/same"
+	rsync "$T/same" "$M/a/drop/same"
+	cp -u "$T/same" "$M/a/drop/same"
+	exec 3>&-
+	in_all 4 all
 }
 
 test_threads_of_one_process_write_one_name()
