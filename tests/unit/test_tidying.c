@@ -380,6 +380,70 @@ START_TEST(a_segment_is_merged_once)
 }
 END_TEST
 
+/* --- more shards than descriptors --- */
+
+enum { SHARDS = 12, ROUNDS = 60, FILES_MAX = 3 };
+
+static void *write_and_read_all(void *context)
+{
+	unsigned turn = *(unsigned *)context;
+	for (unsigned i = 0; i < SHARDS * ROUNDS; i++) {
+		struct sfs_shard *one;
+		struct sfs_writer *writer;
+		size_t taken, n = 0;
+		char byte;
+		ck_assert_int_eq(sfs_stream_shard(stream, (i * 5 + turn) % SHARDS, &one), 0);
+		ck_assert_int_eq(sfs_writer_open_shard(one, &writer), 0);
+		ck_assert_int_eq(sfs_writer_write(writer, "line\n", 5, &taken), 0);
+		ck_assert_int_eq(sfs_writer_close(writer), 0);
+		ck_assert_int_eq(sfs_shard_read(one, i % 5, &byte, 1, &n), 0);
+		ck_assert_uint_eq(n, 1);
+		ck_assert_int_eq(byte, "line\n"[i % 5]);
+		sfs_shard_unref(one);
+	}
+	return NULL;
+}
+
+static unsigned open_segment_files(void)
+{
+	unsigned count = 0;
+	char path[300], target[300];
+	DIR *listing = opendir("/proc/self/fd");
+	for (struct dirent *e; (e = readdir(listing));) {
+		snprintf(path, sizeof path, "/proc/self/fd/%s", e->d_name);
+		ssize_t n = readlink(path, target, sizeof target - 1);
+		target[n < 0 ? 0 : n] = 0;
+		count += strstr(target, dir.path) && strstr(target, SEGMENT_SUFFIX);
+	}
+	closedir(listing);
+	return count;
+}
+
+START_TEST(few_descriptors_do_for_many_shards)
+{
+	static const unsigned turns[] = {0, 1, 7};
+	pthread_t threads[3];
+	open_store();
+	configure("{\"shards\":12}");
+	store->active_files.max = FILES_MAX;
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_and_read_all,
+					 (void *)(uintptr_t)&turns[i]),
+			0);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_le(open_segment_files(), FILES_MAX + 3);
+	for (unsigned i = 0; i < SHARDS; i++) {
+		ck_assert_int_eq(sfs_stream_shard(stream, i, &shard), 0);
+		ck_assert_uint_eq(sfs_shard_size(shard), 3 * ROUNDS * 5);
+		ck_assert_int_eq(read_one(3 * ROUNDS * 5 - 1), 1);
+		sfs_shard_unref(shard);
+	}
+	shard = NULL;
+	ck_assert_uint_eq(reports.errors, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tidying");
@@ -392,5 +456,6 @@ int main(void)
 	tcase_add_test(tcase, closing_ends_a_merge_under_way);
 	tcase_add_test(tcase, syncs_and_reads_do_not_wait_behind_an_exclusive_request);
 	tcase_add_test(tcase, a_segment_is_merged_once);
+	tcase_add_test(tcase, few_descriptors_do_for_many_shards);
 	return run_suite(suite);
 }

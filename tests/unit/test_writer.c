@@ -447,6 +447,41 @@ START_TEST(records_without_a_key_spread)
 }
 END_TEST
 
+/* One line with its key at an offset, written without its end first. */
+static void put_long_line(size_t key_at, size_t bytes)
+{
+	char *line = malloc(bytes);
+	memset(line, 'x', bytes);
+	memcpy(line + key_at, "\tkey\t", 5);
+	put_all(line, bytes);
+	put_text("\n");
+	free(line);
+}
+
+START_TEST(a_key_is_found_in_the_first_4_mib_of_a_line_on_disk)
+{
+	enum { REACH = 4 << 20, BYTES = 5 << 20 };
+	static const struct {
+		size_t key_at;
+		bool found;
+	} cases[] = {{10, true}, {REACH - 6, true}, {REACH - 3, false}, {REACH + 9, false}};
+	open_store();
+	configure("{\"shards\":4,\"key\":{\"field\":2,\"separator\":\"\\t\"}}");
+	uint64_t keyless = 0;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		ck_assert_int_eq(sfs_writer_open_put(stream, &writer), 0);
+		uint32_t number = (uint32_t)stream_route(stream, "key", 3);
+		uint64_t before = records_of(number);
+		put_long_line(cases[i].key_at, BYTES);
+		close_writer();
+		keyless += !cases[i].found;
+		ck_assert_uint_eq(metric_get(&stream->metrics.keyless), keyless);
+		ck_assert(!cases[i].found || records_of(number) == before + 1);
+	}
+	close_all();
+}
+END_TEST
+
 START_TEST(long_lines_follow_the_key_rule_too)
 {
 	open_store();
@@ -567,6 +602,7 @@ int main(void)
 	tcase_add_loop_test(keys, put_follows_the_key_rule, 0, 2);
 	tcase_add_test(keys, a_key_has_one_shard);
 	tcase_add_test(keys, records_without_a_key_spread);
+	tcase_add_test(keys, a_key_is_found_in_the_first_4_mib_of_a_line_on_disk);
 	tcase_add_test(keys, long_lines_follow_the_key_rule_too);
 	tcase_add_test(keys, a_removed_stream_takes_no_records);
 	TCase *uploads = add_case(suite, "uploads");
