@@ -174,8 +174,35 @@ test_an_empty_file_is_an_empty_record_when_it_is_closed()
 		sys open wc "$M/a/drop/again" , close >"$T/got"
 		in_all "$i" close
 	done
+	# Somebody else's descriptor keeps the kernel from telling of the last close.
+	cat >"$T/kept.py" <<-'PY'
+	import ctypes, os, sys
+	path = sys.argv[1]
+	r, w = os.pipe()
+	go, gone = os.pipe(), os.pipe()
+	child = os.fork()
+	if child == 0:
+	    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+	    os.write(w, b"%d" % fd)
+	    os.read(go[0], 1)
+	    os.close(fd)
+	    os.write(gone[1], b"x")
+	    os.read(go[0], 1)
+	    os._exit(0)
+	fd = int(os.read(r, 10))
+	kept = ctypes.CDLL(None).syscall(438, os.pidfd_open(child), fd, 0) # pidfd_getfd
+	assert kept >= 0
+	os.write(go[1], b"x")
+	os.read(gone[0], 1)
+	seen = os.path.exists(path)
+	os.write(go[1], b"x")
+	os.wait()
+	assert not seen
+	PY
+	python3 "$T/kept.py" "$M/a/drop/kept"
+	in_all 31 'a close while another has it'
 	sys open wc "$M/a/drop/twice" , dup 1 , close , use 1 , write 'late' , close >"$T/got"
-	in_all 31 'a close of one of two'
+	in_all 32 'a close of one of two'
 	eq late "$(cat "$M/a/$(shard_of twice 16)" | grep .)"
 }
 
