@@ -242,7 +242,7 @@ static int decode(struct cursor *c, const uint8_t *stored)
 
 static int load_chunk(struct cursor *c)
 {
-	const uint8_t *stored;
+	const uint8_t *stored = NULL;
 	int r = load_stored(c, &stored);
 	if (r == 0)
 		r = decode(c, stored);
