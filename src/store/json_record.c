@@ -331,13 +331,30 @@ static int append_escape(struct buf *out, uint8_t c)
 	return buf_append(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
+/* How many bytes at the beginning need no escape. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+	for (; n - i >= LANES; i += LANES) {
+		lanes v;
+		memcpy(&v, p + i, sizeof v);
+		lanes special =
+			(lanes)(v == '"') | (lanes)(v == '\\') | (lanes)(v < (uint8_t)' ');
+		uint64_t word[2];
+		memcpy(word, &special, sizeof word);
+		if (word[0] | word[1])
+			break;
+	}
+	while (i < n && is_plain(p[i]))
+		i++;
+	return i;
+}
+
 static int append_escaped(struct buf *out, const uint8_t *p, size_t n)
 {
 	int r = buf_reserve(out, n);
 	for (size_t i = 0; r == 0 && i < n;) {
-		size_t plain = i;
-		while (plain < n && is_plain(p[plain]))
-			plain++;
+		size_t plain = i + plain_run(p + i, n - i);
 		if (plain > i)
 			r = buf_append(out, p + i, plain - i);
 		if (r == 0 && plain < n)
@@ -386,17 +403,44 @@ static int append_base64(struct json_payload *w, struct buf *out, const uint8_t 
 	return 0;
 }
 
+static char *put_text(char *at, const char *text)
+{
+	size_t bytes = strlen(text);
+	memcpy(at, text, bytes);
+	return at + bytes;
+}
+
+/* With at least so many digits. */
+static char *put_number(char *at, uint64_t number, unsigned width)
+{
+	unsigned digits = json_digits(number);
+	if (digits < width)
+		digits = width;
+	for (unsigned i = digits; i-- > 0; number /= 10)
+		at[i] = (char)('0' + number % 10);
+	return at + digits;
+}
+
 /* All before the payload member. */
 static int append_start(struct buf *out, const struct json_record *record)
 {
-	char time[WHEN_TEXT_BYTES + 1];
-	when_format(record->arrival_ms, time);
-	int r = buf_printf(out,
-		"{\"shard\":\"shard-%04u\",\"sequence\":%llu,\"offset\":%llu,\"time\":\"%s\",",
-		record->shard, (unsigned long long)record->sequence,
-		(unsigned long long)record->offset, time);
-	if (r < 0 || !record->key_bytes)
+	enum { START_MAX = 160 };
+	int r = buf_reserve(out, START_MAX);
+	if (r < 0)
 		return r;
+	char *at = (char *)out->data + out->size;
+	at = put_text(at, "{\"shard\":\"shard-");
+	at = put_number(at, record->shard, 4);
+	at = put_text(at, "\",\"sequence\":");
+	at = put_number(at, record->sequence, 1);
+	at = put_text(at, ",\"offset\":");
+	at = put_number(at, record->offset, 1);
+	at = put_text(at, ",\"time\":\"");
+	when_format(record->arrival_ms, at);
+	at = put_text(at + WHEN_TEXT_BYTES, "\",");
+	out->size = (size_t)((uint8_t *)at - out->data);
+	if (!record->key_bytes)
+		return 0;
 	r = buf_append(out, "\"key\":\"", 7);
 	if (r == 0)
 		r = append_escaped(out, (const uint8_t *)record->key, record->key_bytes);
