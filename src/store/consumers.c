@@ -459,9 +459,9 @@ int sfs_consumer_get(
 	return 0;
 }
 
-/* The document as it will be: without shards that are gone, with what is queued. */
-static int merge_changes(struct sfs_stream *stream, const struct consumer *c,
-	struct checkpoint **ret_checkpoints, size_t *ret_count)
+/* What there is, with what is queued. */
+static int merge_changes(
+	const struct consumer *c, struct checkpoint **ret_checkpoints, size_t *ret_count)
 {
 	size_t room = c->count, count = 0;
 	const struct change *change;
@@ -471,8 +471,7 @@ static int merge_changes(struct sfs_stream *stream, const struct consumer *c,
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->count; i++)
-		if (sfs_stream_has_shard(stream, c->checkpoints[i].shard))
-			list[count++] = c->checkpoints[i];
+		list[count++] = c->checkpoints[i];
 	STAILQ_FOREACH(change, &c->changes, link)
 	{
 		size_t i = find_checkpoint(list, count, change->checkpoint.shard);
@@ -485,6 +484,16 @@ static int merge_changes(struct sfs_stream *stream, const struct consumer *c,
 	*ret_checkpoints = list;
 	*ret_count = count;
 	return 0;
+}
+
+/* Without the shards that left the table. Returns how many are left. */
+static size_t drop_gone(struct sfs_stream *stream, struct checkpoint *checkpoints, size_t count)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++)
+		if (sfs_stream_has_shard(stream, checkpoints[i].shard))
+			checkpoints[kept++] = checkpoints[i];
+	return kept;
 }
 
 static int write_document(struct sfs_stream *stream, const char *name,
@@ -502,10 +511,11 @@ static void write_changes_locked(struct sfs_stream *stream, struct consumer *c)
 	struct checkpoint *checkpoints = NULL;
 	size_t count = 0;
 	c->writing = true;
-	int r = merge_changes(stream, c, &checkpoints, &count);
+	int r = merge_changes(c, &checkpoints, &count);
 	struct change *last = STAILQ_LAST(&c->changes, change, link);
 	if (r == 0) {
 		pthread_mutex_unlock(&consumers->lock);
+		count = drop_gone(stream, checkpoints, count);
 		r = write_document(stream, c->name, checkpoints, count);
 		/* It may stand although writing it failed: what was told before must stand there.
 		 */
