@@ -539,6 +539,27 @@ static void forget_all(struct sfs_shard *shard)
 	shard->gap_bytes = 0;
 }
 
+/*
+ * Where all of the last segment is damaged, the last arrival is that of a segment before it: times
+ * must not step back behind it.
+ */
+static int find_last_arrival(struct sfs_shard *shard)
+{
+	for (size_t i = shard->base_count; i > 1 && !shard->last_arrival_ms; i--) {
+		struct segment *segment;
+		int r = shard_sealed_segment(shard, shard->bases[i - 2], &segment);
+		if (r == -EBADMSG)
+			continue;
+		if (r < 0)
+			return r;
+		shard->last_arrival_ms = segment->index.last_arrival_ms;
+		segment_unref(segment);
+	}
+	if (shard->last_arrival_ms < shard->watermark.horizon_arrival_ms)
+		shard->last_arrival_ms = shard->watermark.horizon_arrival_ms;
+	return 0;
+}
+
 static int recover(struct sfs_shard *shard, struct buf *bases)
 {
 	int r = load_watermark(shard);
@@ -564,6 +585,8 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 		shard->bases = NULL;
 		r = settle_without_segments(shard);
 	}
+	if (r == 0)
+		r = find_last_arrival(shard);
 	return r < 0 ? r : write_back(shard);
 }
 

@@ -170,6 +170,12 @@ static size_t find_base(const struct sfs_shard *shard, uint64_t offset)
 	return low;
 }
 
+static bool is_trimmed(struct sfs_shard *shard, uint64_t offset)
+{
+	SCOPED_LOCK(&shard->lock);
+	return offset < shard->horizon_offset;
+}
+
 int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span)
 {
 	uint64_t base;
@@ -195,6 +201,8 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 		}
 	}
 	int r = shard_sealed_segment(shard, base, &span->segment);
+	if (r == -EBADMSG && is_trimmed(shard, offset))
+		return -ESTALE; /* it went meanwhile */
 	if (r < 0)
 		return r;
 	fill_span(span, &span->segment->index, offset, end);

@@ -153,6 +153,30 @@ START_TEST(a_time_in_damage_is_where_the_damage_begins)
 }
 END_TEST
 
+START_TEST(behind_a_segment_that_is_lost_times_do_not_step_back)
+{
+	uint64_t offset;
+	options.segment_bytes = 1;
+	open_all();
+	append_at(FIRST_MS + 100, "a\n");
+	append_at(FIRST_MS + 200, "b\n");
+	sync_shard_now();
+	model_free();
+	close_all();
+	struct placed chunk;
+	ck_assert_uint_eq(list_chunks(segment_file(2), &chunk, 1), 1);
+	flip_byte(segment_file(2), 60);
+	open_all();
+	clock_ms = FIRST_MS;
+	append_bytes("c\n", 2);
+	struct sfs_shard_info info;
+	sfs_shard_info(shard, &info);
+	ck_assert_uint_ge(info.last_arrival_ms, FIRST_MS + 100);
+	ck_assert_int_eq(shard_since(shard, FIRST_MS + 150, &offset), -ENODATA);
+	close_all();
+}
+END_TEST
+
 START_TEST(a_time_to_come_begins_with_the_first_record_then)
 {
 	open_all();
@@ -196,6 +220,7 @@ int main(void)
 	tcase_add_test(tcase, a_clock_that_steps_back_leaves_times_in_order);
 	tcase_add_test(tcase, a_record_of_many_chunks_is_found_by_its_beginning);
 	tcase_add_test(tcase, a_time_in_damage_is_where_the_damage_begins);
+	tcase_add_test(tcase, behind_a_segment_that_is_lost_times_do_not_step_back);
 	tcase_add_test(tcase, a_time_to_come_begins_with_the_first_record_then);
 	return run_suite(suite);
 }
