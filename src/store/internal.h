@@ -92,7 +92,7 @@ struct sfs_shard {
 	TAILQ_ENTRY(sfs_shard) active_link; /* the lock of active_files */
 	atomic_bool active_listed, active_used;
 	uint64_t size, next_sequence, json_size, last_arrival_ms;
-	uint64_t horizon_offset, horizon_sequence;
+	uint64_t horizon_offset, horizon_sequence, horizon_json_offset;
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
 	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;

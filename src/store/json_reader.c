@@ -43,7 +43,7 @@ static struct bounds shard_bounds(struct sfs_shard *shard)
 	SCOPED_LOCK(&shard->lock);
 	return (struct bounds){
 		.text_horizon = shard->horizon_offset,
-		.json_horizon = shard_horizon_json_locked(shard),
+		.json_horizon = shard->horizon_json_offset,
 		.json_size = shard->json_size,
 	};
 }

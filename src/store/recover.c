@@ -569,6 +569,7 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 		return r;
 	shard->horizon_offset = shard->watermark.horizon_offset;
 	shard->horizon_sequence = shard->watermark.horizon_sequence;
+	shard->horizon_json_offset = shard->watermark.horizon_json_offset;
 	shard->bases = (uint64_t *)(void *)bases->data;
 	shard->base_count = bases->size / sizeof(uint64_t);
 	*bases = (struct buf){0};

@@ -111,11 +111,6 @@ void chunk_text_unref(void *text);
 
 /* Bytes of the JSON lines of all records ever appended. Opens the shard. */
 uint64_t shard_json_size(struct sfs_shard *shard);
-/* ... and of those that were trimmed. The caller holds shard.lock. */
-static inline uint64_t shard_horizon_json_locked(const struct sfs_shard *shard)
-{
-	return shard->watermark.horizon_json_offset;
-}
 
 /* True if no record was ever appended. Opens the shard. */
 int shard_is_empty(struct sfs_shard *shard, bool *ret_empty);

@@ -40,7 +40,7 @@ static struct extent shard_extent(struct sfs_view *view)
 	bool json = view->spec.json;
 	return (struct extent){
 		.size = json ? shard->json_size : shard->size,
-		.horizon = json ? shard_horizon_json_locked(shard) : shard->horizon_offset,
+		.horizon = json ? shard->horizon_json_offset : shard->horizon_offset,
 		.closed = shard->closed,
 		.removed = shard->removed,
 	};
