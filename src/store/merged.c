@@ -139,16 +139,22 @@ static struct source *source_new(struct merged *m, struct sfs_shard *shard)
 	return s;
 }
 
-/* A shard is gone, or its object was replaced. Records of it that were not read are lost. */
+/*
+ * A shard is gone: its records that were not read are lost. Or numbering started over, before there
+ * were any records, and it has another range now.
+ */
 static void drop_source(struct merged *m, struct source *s)
 {
 	{
 		SCOPED_LOCK(&s->shard->lock);
 		m->lost = m->lost ||
-			  (s->started && !s->done && s->cursor.offset < s->shard->size);
+			  (s->shard->removed && s->started && !s->done &&
+				  s->cursor.offset < s->shard->size);
 	}
 	if (m->current == s)
 		m->current = NULL;
+	if (m->out_source == s)
+		m->out_source = NULL;
 	source_free(m, s);
 }
 
@@ -362,6 +368,34 @@ static int copy_text(struct merged *m, uint8_t *buffer, size_t room, size_t *ret
 	return 0;
 }
 
+/* Where a record that was rendered begins: in the JSON, and at the latest in the text. */
+struct mark {
+	size_t out;
+	uint64_t text_offset;
+};
+
+/* What was rendered ahead and is trimmed by now is not handed out. */
+static void drop_trimmed(struct merged *m)
+{
+	const struct mark *marks = (const struct mark *)(void *)m->marks.data;
+	size_t i = m->marks.size / sizeof *marks;
+	struct source *s = m->out_source;
+	if (!s || s != m->current || m->out_at >= m->out.size)
+		return;
+	while (i > 1 && marks[i - 1].out > m->out_at)
+		i--;
+	struct cursor *cursor = &s->cursor;
+	uint64_t offset = marks[i - 1].text_offset;
+	{
+		SCOPED_LOCK(&s->shard->lock);
+		if (offset >= s->shard->horizon_offset)
+			return;
+	}
+	m->out.size = m->out_at = 0;
+	cursor->offset = offset;
+	(void)cursor_fail(cursor, -ESTALE, 0);
+}
+
 /* Renders records of the source at hand while they are next. */
 static int render(struct merged *m)
 {
@@ -370,8 +404,13 @@ static int render(struct merged *m)
 	uint64_t ms;
 	buf_reset(&m->out, 2 * RENDER_BYTES);
 	m->out_at = 0;
+	m->marks.size = 0;
+	m->out_source = m->current;
 	do {
-		r = render_next(&m->renderer, cursor, &m->out);
+		struct mark mark = {m->out.size, cursor->offset};
+		r = buf_append(&m->marks, &mark, sizeof mark);
+		if (r == 0)
+			r = render_next(&m->renderer, cursor, &m->out);
 		if (r < 0 || m->out.size >= RENDER_BYTES)
 			break;
 		if (!cursor_in_record(cursor))
@@ -422,6 +461,7 @@ int merged_read(struct merged *m, void *buffer, size_t bytes, size_t *ret_bytes)
 	if (r < 0)
 		return r;
 	m->turn++;
+	drop_trimmed(m);
 	gather(m);
 	size_t done = 0;
 	while (r == 0 && done < bytes) {
@@ -455,6 +495,7 @@ int merged_skip(struct merged *m)
 		return 0;
 	m->mid_record = false; /* what was cut off must not run into the next record */
 	m->out_at = m->out.size = 0;
+	m->out_source = NULL;
 	return buf_append(&m->out, "\n", 1);
 }
 
@@ -528,5 +569,6 @@ void merged_fini(struct merged *m)
 	free(m->sources);
 	free(m->heap);
 	buf_fini(&m->out);
+	buf_fini(&m->marks);
 	m->count = 0;
 }

@@ -36,6 +36,8 @@ struct merged {
 	struct renderer renderer;
 	struct buf out;	   /* JSON, or a newline, that is not handed out yet */
 	size_t out_at;
+	struct source *out_source; /* of the JSON in `out`; NULL: not of one */
+	struct buf marks;  /* struct mark[]: where in `out` its records begin */
 	bool mid_record;   /* the last byte handed out was no newline */
 };
 

@@ -776,7 +776,96 @@ START_TEST(a_record_that_is_damaged_inside_does_not_run_into_the_next)
 }
 END_TEST
 
-/* --- keys --- */
+/* --- trimming --- */
+
+/* Moves the horizon of shard 0 to the record that begins at a text offset of line `sequence`. */
+static void set_horizon(uint64_t offset, uint64_t sequence, uint64_t json_offset)
+{
+	SCOPED_LOCK(&shard->lock);
+	shard->horizon_offset = offset;
+	shard->horizon_sequence = sequence;
+	shard->horizon_json_offset = json_offset;
+}
+
+static size_t behind_line(const struct buf *text, unsigned lines)
+{
+	size_t at = 0;
+	while (lines--)
+		at = (size_t)((uint8_t *)memchr(text->data + at, '\n', text->size - at) -
+			      text->data) + 1;
+	return at;
+}
+
+START_TEST(trimmed_text_is_stale_once_and_new_views_begin_behind_it)
+{
+	for (int json = 0; json < 2; json++)
+		for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++) {
+			setup();
+			open_all();
+			append_key("k", "one\ntwo\n");
+			append_key("k", "three\nfour\nfive\n");
+			append_key("k", "six\n");
+			struct sfs_view_spec spec = {.filter = SFS_OF_SHARD, .json = true};
+			struct buf whole = {0}, got = {0};
+			struct sfs_view *view = open_view(spec);
+			ck_assert_int_eq(drain(view, 100, false, &whole), 0);
+			sfs_view_close(view);
+			size_t json_horizon = behind_line(&whole, 3);
+			if (!json) {
+				whole.size = 0;
+				ck_assert_int_eq(buf_printf(&whole,
+							 "one\ntwo\nthree\nfour\nfive\nsix\n"),
+					0);
+			}
+			size_t horizon = behind_line(&whole, 3), n = 0;
+			char buffer[400];
+			spec = (struct sfs_view_spec){.filter = (enum sfs_view_filter)filter,
+				.json = json,
+				.key = "k",
+				.key_bytes = 1};
+			view = open_view(spec);
+			size_t first = behind_line(&whole, 1);
+			ck_assert_int_eq(sfs_view_read(view, buffer, first, &n), 0);
+			ck_assert_uint_eq(n, first);
+			set_horizon(14, 3, json_horizon);
+			ck_assert_int_eq(drain(view, 100, false, &got), -ESTALE);
+			ck_assert_uint_eq(got.size, 0);
+			ck_assert_int_eq(sfs_view_skip(view), 0);
+			ck_assert_int_eq(drain(view, 100, false, &got), 0);
+			ck_assert_uint_eq(got.size, whole.size - horizon);
+			ck_assert(!memcmp(got.data, whole.data + horizon, got.size));
+			sfs_view_close(view);
+			view = open_view(spec);
+			got.size = 0;
+			ck_assert_int_eq(drain(view, 7, false, &got), 0);
+			ck_assert_uint_eq(got.size, whole.size - horizon);
+			ck_assert(!memcmp(got.data, whole.data + horizon, got.size));
+			bool sized = filter == SFS_OF_SHARD;
+			ck_assert_uint_eq(sfs_view_size(view), sized ? whole.size : 0);
+			ck_assert_uint_eq(sfs_view_horizon(view), sized ? horizon : 0);
+			ck_assert_int_eq(sfs_view_pread(view, horizon - 1, buffer, 9, &n),
+				sized ? -ESTALE : -ESPIPE);
+			if (sized) {
+				ck_assert_int_eq(
+					sfs_view_pread(view, horizon + 2, buffer, 9, &n), 0);
+				ck_assert_uint_eq(n, 9);
+				ck_assert(!memcmp(buffer, whole.data + horizon + 2, n));
+			}
+			sfs_view_close(view);
+			spec.start = SFS_FROM_TIME;
+			view = open_view(spec);
+			got.size = 0;
+			ck_assert_int_eq(drain(view, 7, false, &got), 0);
+			ck_assert_uint_eq(got.size, whole.size - horizon);
+			sfs_view_close(view);
+			buf_fini(&whole);
+			buf_fini(&got);
+			close_all();
+			teardown();
+		}
+	setup();
+}
+END_TEST
 
 static int collect(void *context, const char *key, size_t bytes)
 {
@@ -784,6 +873,25 @@ static int collect(void *context, const char *key, size_t bytes)
 	ck_assert_int_eq(buf_append(got, key, bytes), 0);
 	return buf_append(got, ",", 1);
 }
+
+START_TEST(keys_of_trimmed_records_are_not_listed)
+{
+	open_all();
+	configure("{\"key\":{\"field\":1,\"separator\":\" \"}}");
+	struct sfs_writer *writer;
+	ck_assert_int_eq(sfs_writer_open_put(stream, &writer), 0);
+	write_to(writer, "a 1\nb 2\na 3\nc 4\n", 16);
+	struct buf got = {0};
+	set_horizon(8, 2, 0);
+	ck_assert_int_eq(sfs_stream_keys(stream, collect, &got), 0);
+	ck_assert_int_eq(buf_append(&got, "", 1), 0);
+	ck_assert_str_eq((char *)got.data, "a,c,");
+	buf_fini(&got);
+	close_all();
+}
+END_TEST
+
+/* --- keys --- */
 
 static void check_keys(const char *want)
 {
@@ -866,7 +974,9 @@ int main(void)
 	tcase_add_test(tcase, damage_is_told_once_at_its_place);
 	tcase_add_test(tcase, damage_in_json_is_told_once_at_its_place);
 	tcase_add_test(tcase, a_record_that_is_damaged_inside_does_not_run_into_the_next);
+	tcase_add_test(tcase, trimmed_text_is_stale_once_and_new_views_begin_behind_it);
 	tcase = add_case(suite, "keys");
+	tcase_add_test(tcase, keys_of_trimmed_records_are_not_listed);
 	tcase_add_test(tcase, keys_are_listed_once_each);
 	tcase_add_test(tcase, many_keys_are_listed_until_it_is_enough);
 	return run_suite(suite);
