@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listing and removing blobs. No orphan is removed while a put is in flight, and nothing that was
- * judged an orphan before a put began is removed after it.
+ * Listing and removing blobs. What a sweep may take and how it goes along with puts: blobs.h.
  */
 #include "blobs.h"
 
@@ -11,9 +10,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { HEX_SIZE = 65, DIGEST_BYTES = 32 };
+enum { HEX_SIZE = 65 };
 
 /*
  * Walking the tree: `file` is called for each name in an XX directory, `stray` for each other name
@@ -65,10 +65,10 @@ static int next_name(DIR *listing, const char **ret_name)
 	}
 }
 
-/* What the walk is to end with at the next name. */
-static int check_stop(const struct walk *walk)
+/* What a walk is to end with at the next name. */
+static int check_stop(const struct blobs *blobs)
 {
-	const atomic_bool *stop = walk->blobs->stop;
+	const atomic_bool *stop = blobs->stop;
 	return stop && atomic_load(stop) ? -ECANCELED : 0;
 }
 
@@ -86,11 +86,11 @@ static int walk_fan(struct walk *walk, const char *name)
 		return 0; /* went meanwhile, or never was ours */
 	const char *file;
 	if (r == 0)
-		r = check_stop(walk);
+		r = check_stop(walk->blobs);
 	while (r == 0 && (r = next_name(listing, &file)) == 0 && file) {
 		r = walk->file(walk, dirfd(listing), file);
 		if (r == 0)
-			r = check_stop(walk);
+			r = check_stop(walk->blobs);
 	}
 	if (r == 0 && walk->leave)
 		r = walk->leave(walk, walk->fan_name);
@@ -115,16 +115,22 @@ static bool is_temporary(const char *name)
 	return n > suffix && !strcmp(name + n - suffix, DISK_TMP_SUFFIX);
 }
 
-/* Whether a name in this XX directory is a blob's, and whose. */
-static bool parse_name(const struct walk *walk, const char *name, uint8_t digest[32])
+/* Whether a name begins with a digest and a dot. */
+static bool parse_digest(const char *name, uint8_t digest[32])
 {
 	char hex[HEX_SIZE];
-	const char *suffix = strchr(name, '.');
-	if (!suffix || suffix != name + HEX_SIZE - 1 || strcmp(suffix, ".lz4") != 0)
+	if (strchr(name, '.') != name + HEX_SIZE - 1)
 		return false;
 	memcpy(hex, name, HEX_SIZE - 1);
 	hex[HEX_SIZE - 1] = 0;
-	return !memcmp(hex, walk->fan_name, 2) && digest_from_hex(hex, digest) == 0;
+	return digest_from_hex(hex, digest) == 0;
+}
+
+/* Whether a name in this XX directory is a blob's, and whose. */
+static bool parse_name(const struct walk *walk, const char *name, uint8_t digest[32])
+{
+	return !memcmp(name, walk->fan_name, 2) && parse_digest(name, digest) &&
+	       !strcmp(name + HEX_SIZE - 1, ".lz4");
 }
 
 static int ignore_stray(struct walk *walk, const char *name)
@@ -163,158 +169,182 @@ int blobs_list(
 	return walk_blobs(&list.walk);
 }
 
-struct sweep {
-	struct walk walk;
-	uint64_t grace_ms;
-	uint64_t now_ms;
-	int (*referenced)(void *context, const uint8_t digest[32], bool *ret_referenced);
-	void *context;
-	uint64_t removed;
-};
-
-/* A file that was last touched longer than the grace period ago. */
-static bool is_old(const struct sweep *sweep, int dir, const char *name)
-{
-	struct stat st;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	uint64_t touched_ms =
-		(uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
-	return touched_ms < sweep->now_ms && sweep->now_ms - touched_ms > sweep->grace_ms;
-}
-
-struct old_list {
-	struct sweep sweep; /* first */
-	const uint8_t *after;
-	size_t max;
-	struct buf *digests;
-};
+/* ---- sweeping ---- */
 
 static int compare_digests(const void *a, const void *b)
 {
 	return memcmp(a, b, DIGEST_BYTES);
 }
 
-/* Sorts what was found and keeps the least. */
-static void keep_least(struct old_list *list)
+void blob_batch_keep_locked(struct blob_batch *batch, const uint8_t digest[32])
 {
-	struct buf *digests = list->digests;
-	if (digests->size)
-		qsort(digests->data, digests->size / DIGEST_BYTES, DIGEST_BYTES, compare_digests);
-	if (digests->size > list->max * DIGEST_BYTES)
-		digests->size = list->max * DIGEST_BYTES;
+	const uint8_t *first = batch->digests.data;
+	size_t count = batch->digests.size / DIGEST_BYTES;
+	const uint8_t *found =
+		count ? bsearch(digest, first, count, DIGEST_BYTES, compare_digests) : NULL;
+	if (found)
+		((bool *)batch->kept.data)[(found - first) / DIGEST_BYTES] = true;
 }
 
-static int list_old_file(struct walk *walk, int fan, const char *name)
+void blob_batch_keep(struct blob_batch *batch, const uint8_t digest[32])
 {
-	struct old_list *list = (struct old_list *)walk;
+	SCOPED_LOCK(&batch->blobs->lock);
+	blob_batch_keep_locked(batch, digest);
+}
+
+/* Finding the next batch: the least digests behind `after`. */
+struct collection {
+	struct walk walk; /* first */
+	const struct blob_sweep *sweep;
+	uint64_t now_ms;
+	const uint8_t *after; /* NULL: all */
+	struct buf digests;
+};
+
+/* A file that was last touched longer than the grace period ago. */
+static bool is_old(const struct collection *c, int dir, const char *name, uint64_t grace_ms)
+{
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	uint64_t touched_ms =
+		(uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
+	return !grace_ms || (touched_ms < c->now_ms && c->now_ms - touched_ms > grace_ms);
+}
+
+/* A file that a put left behind; while one is at work on that digest it may be its own. */
+static int sweep_temporary(struct collection *c, int dir, const char *name)
+{
+	struct blobs *blobs = c->walk.blobs;
 	uint8_t digest[DIGEST_BYTES];
-	if (!parse_name(walk, name, digest) ||
-		(list->after && compare_digests(digest, list->after) <= 0) ||
-		!is_old(&list->sweep, fan, name))
+	if (!is_temporary(name) || !is_old(c, dir, name, c->sweep->temporary_grace_ms))
 		return 0;
-	if (list->digests->size >= 2 * list->max * DIGEST_BYTES)
-		keep_least(list);
-	return buf_append(list->digests, digest, DIGEST_BYTES);
-}
-
-int blobs_list_old(struct blobs *blobs, uint64_t grace_ms, const uint8_t *after, size_t max,
-	struct buf *ret_digests)
-{
-	struct buf digests = {0};
-	struct old_list list = {
-		.sweep = {.walk = {.blobs = blobs, .file = list_old_file, .stray = ignore_stray},
-			.grace_ms = grace_ms,
-			.now_ms = clock_wall_ms()},
-		.after = after,
-		.max = max,
-		.digests = &digests,
-	};
-	int r = walk_blobs(&list.sweep.walk);
-	if (r < 0) {
-		buf_fini(&digests);
-		return r;
-	}
-	keep_least(&list);
-	*ret_digests = digests;
-	return 0;
-}
-
-bool blobs_idle(struct blobs *blobs, uint64_t *ret_puts_begun)
-{
 	SCOPED_LOCK(&blobs->lock);
-	*ret_puts_begun = blobs->puts_begun;
-	return !blobs->in_flight;
-}
-
-/* Unlinks unless a put has begun since none was in flight and `puts_begun` was read. */
-static int unlink_idle(
-	struct blobs *blobs, int dir, const char *name, uint64_t puts_begun, bool *ret_removed)
-{
-	SCOPED_LOCK(&blobs->lock);
-	if (blobs->puts_begun != puts_begun) {
-		*ret_removed = false;
+	if (parse_digest(name, digest) && blobs_in_flight_locked(blobs, digest))
 		return 0;
-	}
 	int r = disk_unlink(blobs->disk, dir, name);
-	if (r < 0 && r != -ENOENT)
+	return r == -ENOENT ? 0 : r;
+}
+
+static int collect_stray(struct walk *walk, const char *name)
+{
+	return sweep_temporary((struct collection *)walk, walk->blobs->dir, name);
+}
+
+/* Sorts what was found and keeps the least. */
+static void keep_least(struct collection *c)
+{
+	size_t max = c->sweep->batch_max * DIGEST_BYTES;
+	if (c->digests.size)
+		qsort(c->digests.data, c->digests.size / DIGEST_BYTES, DIGEST_BYTES,
+			compare_digests);
+	if (c->digests.size > max)
+		c->digests.size = max;
+}
+
+static int collect_file(struct walk *walk, int fan, const char *name)
+{
+	struct collection *c = (struct collection *)walk;
+	uint8_t digest[DIGEST_BYTES];
+	if (!parse_name(walk, name, digest))
+		return sweep_temporary(c, fan, name);
+	if ((c->after && compare_digests(digest, c->after) <= 0) ||
+		!is_old(c, fan, name, c->sweep->grace_ms))
+		return 0;
+	if (c->digests.size / DIGEST_BYTES >= 2 * c->sweep->batch_max)
+		keep_least(c);
+	return buf_append(&c->digests, digest, DIGEST_BYTES);
+}
+
+static void batch_fini(struct blob_batch *batch)
+{
+	buf_fini(&batch->digests);
+	buf_fini(&batch->kept);
+}
+
+/* Replaces the batch by the one behind it, with no mark. */
+static int next_batch(const struct blob_sweep *sweep, struct blob_batch *batch)
+{
+	struct collection c = {
+		.walk = {.blobs = batch->blobs, .file = collect_file, .stray = collect_stray},
+		.sweep = sweep,
+		.now_ms = clock_wall_ms(),
+	};
+	if (batch->digests.size)
+		c.after = batch->digests.data + batch->digests.size - DIGEST_BYTES;
+	int r = walk_blobs(&c.walk);
+	if (r < 0) {
+		buf_fini(&c.digests);
 		return r;
-	*ret_removed = r == 0;
+	}
+	keep_least(&c);
+	buf_fini(&batch->digests);
+	batch->digests = c.digests;
+	batch->kept.size = 0;
+	size_t count = c.digests.size / DIGEST_BYTES;
+	r = buf_reserve(&batch->kept, count + 1);
+	if (r == 0)
+		memset(batch->kept.data, 0, count + 1);
+	return r;
+}
+
+/* Removes a blob of the batch unless it has a mark. No put comes in between. */
+static int remove_orphan(struct blob_batch *batch, size_t i, uint64_t *removed)
+{
+	struct blobs *blobs = batch->blobs;
+	char hex[HEX_SIZE], path[HEX_SIZE + 8];
+	digest_to_hex(batch->digests.data + i * DIGEST_BYTES, hex);
+	snprintf(path, sizeof path, "%.2s/%s.lz4", hex, hex);
+	SCOPED_LOCK(&blobs->lock);
+	if (((const bool *)batch->kept.data)[i])
+		return 0;
+	int r = disk_unlink(blobs->disk, blobs->dir, path);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	++*removed;
 	return 0;
 }
 
-static int sweep_temporary(struct sweep *sweep, int dir, const char *name)
+static int remove_orphans(struct blob_batch *batch, uint64_t *removed)
 {
-	uint64_t begun;
-	bool removed;
-	if (!is_temporary(name) || !is_old(sweep, dir, name) ||
-		!blobs_idle(sweep->walk.blobs, &begun))
-		return 0;
-	return unlink_idle(sweep->walk.blobs, dir, name, begun, &removed);
-}
-
-static int sweep_stray(struct walk *walk, const char *name)
-{
-	return sweep_temporary((struct sweep *)walk, walk->blobs->dir, name);
-}
-
-static int sweep_file(struct walk *walk, int fan, const char *name)
-{
-	struct sweep *sweep = (struct sweep *)walk;
-	uint8_t digest[32];
-	uint64_t begun;
-	if (!parse_name(walk, name, digest))
-		return sweep_temporary(sweep, fan, name);
-	/* The order counts: a put that ended before this has its claim check where `referenced`
-	 * sees it, one that begins after it is noticed in unlink_idle(). */
-	if (!is_old(sweep, fan, name) || !blobs_idle(walk->blobs, &begun))
-		return 0;
-	bool keep = true, removed;
-	int r = sweep->referenced(sweep->context, digest, &keep);
-	if (r < 0 || keep)
-		return r;
-	r = unlink_idle(walk->blobs, fan, name, begun, &removed);
-	if (r == 0)
-		sweep->removed += removed;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < batch->digests.size / DIGEST_BYTES; i++) {
+		r = check_stop(batch->blobs);
+		if (r == 0)
+			r = remove_orphan(batch, i, removed);
+	}
 	return r;
 }
 
-int blobs_sweep(struct blobs *blobs, uint64_t grace_ms,
-	int (*referenced)(void *context, const uint8_t digest[32], bool *ret_referenced),
-	void *context, uint64_t *ret_removed)
+static int sweep_batch(const struct blob_sweep *sweep, struct blob_batch *batch, uint64_t *removed)
 {
-	struct sweep sweep = {
-		.walk = {.blobs = blobs, .file = sweep_file, .stray = sweep_stray},
-		.grace_ms = grace_ms,
-		.now_ms = clock_wall_ms(),
-		.referenced = referenced,
-		.context = context,
-	};
-	int r = walk_blobs(&sweep.walk);
+	blobs_watch_puts(batch->blobs, batch);
+	int r = sweep->keep_named(sweep->context, batch);
 	if (r == 0)
-		*ret_removed = sweep.removed;
+		r = remove_orphans(batch, removed);
+	blobs_unwatch_puts(batch->blobs, batch);
 	return r;
 }
+
+int blobs_sweep(struct blobs *blobs, const struct blob_sweep *sweep, uint64_t *ret_removed)
+{
+	struct blob_batch batch = {.blobs = blobs};
+	uint64_t removed = 0;
+	size_t count;
+	int r;
+	do {
+		r = next_batch(sweep, &batch);
+		count = batch.digests.size / DIGEST_BYTES;
+		if (r == 0 && count)
+			r = sweep_batch(sweep, &batch, &removed);
+	} while (r == 0 && count && count == sweep->batch_max);
+	batch_fini(&batch);
+	if (r == 0)
+		*ret_removed = removed;
+	return r;
+}
+
+/* ---- removing all ---- */
 
 static int remove_file(struct walk *walk, int fan, const char *name)
 {

@@ -58,18 +58,95 @@ uint64_t digest_owner(const uint8_t digest[32])
 	return le64_get(first);
 }
 
+/* A digest of which puts are in flight. */
+struct blob_put {
+	RB_ENTRY(blob_put) link;
+	uint8_t digest[DIGEST_BYTES];
+	unsigned count;
+};
+
+static int compare_puts(const struct blob_put *a, const struct blob_put *b)
+{
+	return memcmp(a->digest, b->digest, sizeof a->digest);
+}
+RB_GENERATE_INTERNAL(put_tree, blob_put, link, compare_puts, __attribute__((unused)) static)
+
 void blobs_init(struct blobs *blobs, const struct disk *disk, int dir)
 {
 	*blobs = (struct blobs){.disk = disk, .dir = dir};
+	RB_INIT(&blobs->puts);
+	LIST_INIT(&blobs->batches);
 	pthread_mutex_init(&blobs->lock, NULL);
 }
 
 void blobs_fini(struct blobs *blobs)
 {
+	assert(RB_EMPTY(&blobs->puts) && LIST_EMPTY(&blobs->batches));
 	if (blobs->dir >= 0)
 		close(blobs->dir);
 	blobs->dir = -1;
 	pthread_mutex_destroy(&blobs->lock);
+}
+
+static struct blob_put *find_put_locked(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
+{
+	struct blob_put like;
+	memcpy(like.digest, digest, sizeof like.digest);
+	return RB_FIND(put_tree, &blobs->puts, &like);
+}
+
+bool blobs_in_flight_locked(struct blobs *blobs, const uint8_t digest[32])
+{
+	return find_put_locked(blobs, digest) != NULL;
+}
+
+/* No sweep that is under way takes the blob any more, nor does one that begins. 0 or -ENOMEM. */
+static int put_begin(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
+{
+	SCOPED_LOCK(&blobs->lock);
+	struct blob_put *put = find_put_locked(blobs, digest);
+	if (!put) {
+		put = calloc(1, sizeof *put);
+		if (!put)
+			return -ENOMEM;
+		memcpy(put->digest, digest, sizeof put->digest);
+		RB_INSERT(put_tree, &blobs->puts, put);
+	}
+	put->count++;
+	struct blob_batch *batch;
+	LIST_FOREACH(batch, &blobs->batches, link)
+	{
+		blob_batch_keep_locked(batch, digest);
+	}
+	return 0;
+}
+
+void blobs_watch_puts(struct blobs *blobs, struct blob_batch *batch)
+{
+	SCOPED_LOCK(&blobs->lock);
+	LIST_INSERT_HEAD(&blobs->batches, batch, link);
+	struct blob_put *put;
+	RB_FOREACH(put, put_tree, &blobs->puts)
+	{
+		blob_batch_keep_locked(batch, put->digest);
+	}
+}
+
+void blobs_unwatch_puts(struct blobs *blobs, struct blob_batch *batch)
+{
+	SCOPED_LOCK(&blobs->lock);
+	LIST_REMOVE(batch, link);
+}
+
+void blobs_put_done(struct blobs *blobs, const uint8_t digest[32])
+{
+	SCOPED_LOCK(&blobs->lock);
+	struct blob_put *put = find_put_locked(blobs, digest);
+	assert(put);
+	if (--put->count)
+		return;
+	RB_REMOVE(put_tree, &blobs->puts, put);
+	free(put);
 }
 
 /* What is being stored, and where. */
@@ -240,21 +317,13 @@ int blobs_put(struct blobs *blobs, const struct payload *payload, enum compressi
 	if (r < 0)
 		return r;
 	digest_to_hex(put.digest, put.hex);
-	pthread_mutex_lock(&blobs->lock);
-	blobs->in_flight++;
-	blobs->puts_begun++;
-	pthread_mutex_unlock(&blobs->lock);
+	r = put_begin(blobs, put.digest);
+	if (r < 0)
+		return r;
 	r = store(blobs, &put);
 	if (r < 0)
-		blobs_put_done(blobs);
+		blobs_put_done(blobs, put.digest);
 	else
 		memcpy(ret_digest, put.digest, sizeof put.digest);
 	return r;
-}
-
-void blobs_put_done(struct blobs *blobs)
-{
-	SCOPED_LOCK(&blobs->lock);
-	assert(blobs->in_flight > 0);
-	blobs->in_flight--;
 }

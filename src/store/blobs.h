@@ -5,7 +5,7 @@
  * prints the payload and every chunk is bound to the digest. Equal payloads are stored once.
  *
  * Blobs that no record names come from a crash between storing a blob and appending its claim
- * check. Sweeping removes them, but none that is younger than the grace period or in use here.
+ * check, and from trims. Sweeping removes them, but none that is in use here.
  */
 #ifndef STORE_BLOBS_H
 #define STORE_BLOBS_H
@@ -14,16 +14,23 @@
 #include "payload.h"
 #include "settings.h"
 
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum { DIGEST_BYTES = 32 };
+
+struct blob_put;
+struct blob_batch;
 
 struct blobs {
 	const struct disk *disk;
 	const atomic_bool *stop;  /* set: listing and sweeping end with -ECANCELED; or NULL */
 	_Atomic int dir;	  /* owned; -1: not made yet */
 	pthread_mutex_t lock;	  /* guards what follows; held over unlinking */
-	unsigned in_flight;	  /* puts whose claim check is not appended yet */
-	uint64_t puts_begun;	  /* tells a sweep that a put came and went meanwhile */
+	RB_HEAD(put_tree, blob_put) puts; /* whose claim checks are not appended yet */
+	LIST_HEAD(, blob_batch) batches;  /* that are being swept */
 	uint32_t fans_durable[8]; /* a bit for each XX directory whose entry was synced */
 };
 
@@ -33,36 +40,49 @@ void blobs_fini(struct blobs *blobs);
 
 /*
  * Stores a payload and returns its digest. The blob is durable (its directory too) when it
- * returns. Each successful call is followed by one blobs_put_done(), when the claim check has been
- * appended or given up. An existing blob is adopted, and its mtime renewed, if it holds these very
+ * returns. Each successful call is followed by one blobs_put_done() with that digest, when the claim
+ * check has been appended or given up. An existing blob is adopted, and its mtime renewed, if it holds these very
  * bytes; a damaged one is replaced. No sweep takes either before blobs_put_done().
  */
 int blobs_put(struct blobs *blobs, const struct payload *payload, enum compression compression,
 	uint8_t ret_digest[32]);
-void blobs_put_done(struct blobs *blobs);
+void blobs_put_done(struct blobs *blobs, const uint8_t digest[32]);
+/* Whether a payload of this digest is between the two. The caller holds blobs->lock. */
+bool blobs_in_flight_locked(struct blobs *blobs, const uint8_t digest[32]);
 
 /*
- * Whether no put is in flight, and how many have begun so far: the same number later, after a
- * true, tells that what was known of the references then still holds.
+ * A sweep goes by batches: blobs that are old enough to go. From the moment that a batch is known
+ * to `blobs`, every put in flight and every put that begins marks its digest as one to keep; then
+ * `keep_named` looks for claim checks and marks what they name; then what has no mark goes, each
+ * under blobs->lock. A put that was done before has its claim check where `keep_named` sees it. So
+ * nothing that is named, or about to be, is ever missing, and puts hold no sweep up. Any number of
+ * sweeps can go on at once.
  */
-bool blobs_idle(struct blobs *blobs, uint64_t *ret_puts_begun);
+struct blob_batch {
+	struct blobs *blobs;
+	LIST_ENTRY(blob_batch) link; /* blobs->lock */
+	struct buf digests;	     /* rising, DIGEST_BYTES each */
+	struct buf kept;	     /* bool[]; blobs->lock */
+};
+/* Marks a digest; one that is not in the batch is left alone anyway. */
+void blob_batch_keep(struct blob_batch *batch, const uint8_t digest[32]);
+void blob_batch_keep_locked(struct blob_batch *batch, const uint8_t digest[32]);
+/* blobs.c: between the two, puts mark the batch. */
+void blobs_watch_puts(struct blobs *blobs, struct blob_batch *batch);
+void blobs_unwatch_puts(struct blobs *blobs, struct blob_batch *batch);
 
+struct blob_sweep {
+	uint64_t grace_ms;	     /* younger blobs stay; 0: all can go, whatever their time */
+	uint64_t temporary_grace_ms; /* the same of temporary files */
+	size_t batch_max;	     /* blobs looked for at once: bounds the memory */
+	int (*keep_named)(void *context, struct blob_batch *batch);
+	void *context;
+};
 /*
- * Removes every blob that `referenced` denies and that was last touched more than `grace_ms` ago,
- * and temporary files of that age. Does nothing while a put is in flight. -errno of `referenced`
- * stops it: what is not known to be an orphan stays. `referenced` must know every claim check whose
- * put was done when it is called; one that gathered them before asks blobs_idle() then and now.
+ * Removes the blobs that `keep_named` did not mark, and temporary files that nobody writes. -errno
+ * of `keep_named` ends it: what is not known to be an orphan stays.
  */
-int blobs_sweep(struct blobs *blobs, uint64_t grace_ms,
-	int (*referenced)(void *context, const uint8_t digest[32], bool *ret_referenced),
-	void *context, uint64_t *ret_removed);
-
-/*
- * The digests of the blobs that were last touched more than `grace_ms` ago, 32 bytes each, rising:
- * the `max` least ones above `after` (NULL: of all). Takes memory for twice as many.
- */
-int blobs_list_old(struct blobs *blobs, uint64_t grace_ms, const uint8_t *after, size_t max,
-	struct buf *ret_digests);
+int blobs_sweep(struct blobs *blobs, const struct blob_sweep *sweep, uint64_t *ret_removed);
 
 /* Removes every blob and directory (for a stream that is removed). */
 int blobs_remove_all(struct blobs *blobs);

@@ -155,10 +155,14 @@ int check_blobs(struct stream_check *s)
 
 /* ---- orphans ---- */
 
-static int is_referenced(void *context, const uint8_t digest[32], bool *ret_referenced)
+static int keep_named(void *context, struct blob_batch *batch)
 {
-	const struct blob_seen *seen = find_blob(context, digest);
-	*ret_referenced = !seen || seen->named;
+	for (size_t at = 0; at < batch->digests.size; at += DIGEST_BYTES) {
+		const uint8_t *digest = batch->digests.data + at;
+		const struct blob_seen *seen = find_blob(context, digest);
+		if (!seen || seen->named)
+			blob_batch_keep(batch, digest);
+	}
 	return 0;
 }
 
@@ -175,11 +179,18 @@ int check_orphans(struct stream_check *s)
 {
 	if (!s->knows_blobs || !stream_is_sound(s))
 		return 0; /* what cannot be read might name any of them */
+	const struct sfs_store *store = s->check->store;
+	const struct blob_sweep sweep = {
+		.grace_ms = store->orphan_grace_ms,
+		.temporary_grace_ms = store->orphan_grace_ms,
+		.batch_max = store->sweep_blobs,
+		.keep_named = keep_named,
+		.context = s,
+	};
 	uint64_t removed;
 	int r = 0;
 	if (s->check->options->repair && s->stream->blobs.dir >= 0)
-		r = blobs_sweep(&s->stream->blobs, s->check->store->orphan_grace_ms, is_referenced,
-			s, &removed);
+		r = blobs_sweep(&s->stream->blobs, &sweep, &removed);
 	if (r < 0)
 		return check_trouble(s->check, s->blob_path, r);
 	size_t count;

@@ -170,6 +170,9 @@ struct sfs_stream {
 	struct waiters waiters;
 	struct consumers consumers;
 	struct stream_metrics metrics;
+	/* Under the tidier's lock: */
+	unsigned queued_jobs;	 /* a bit for each kind of sweep that is queued */
+	uint64_t sweep_after_ns; /* when the next sweep after a trim may begin */
 };
 
 RB_HEAD(stream_tree, sfs_stream);

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+enum { KEEP_PUTS_BYTES = 64 << 10 };
+
 int record_limit(const struct settings *settings, uint64_t bytes)
 {
 	if (bytes > settings->max_record_bytes)
@@ -51,10 +53,13 @@ int batch_add_claim(struct workspace *w, struct sfs_stream *stream, struct batch
 	struct claim claim = {.payload_bytes = payload->size_bytes};
 	int r = stream_open_blobs(stream, true);
 	if (r == 0)
+		r = buf_reserve(&w->puts, DIGEST_BYTES);
+	if (r == 0)
 		r = blobs_put(&stream->blobs, payload, stream->settings.compression, claim.digest);
 	if (r < 0)
 		return r;
-	w->puts++;
+	memcpy(w->puts.data + w->puts.size, claim.digest, DIGEST_BYTES);
+	w->puts.size += DIGEST_BYTES;
 	char hex[65], line[256];
 	digest_to_hex(claim.digest, hex);
 	int n = snprintf(line, sizeof line,
@@ -66,8 +71,9 @@ int batch_add_claim(struct workspace *w, struct sfs_stream *stream, struct batch
 
 void workspace_settle(struct workspace *w, struct sfs_stream *stream)
 {
-	for (; w->puts; w->puts--)
-		blobs_put_done(&stream->blobs);
+	for (size_t at = 0; at < w->puts.size; at += DIGEST_BYTES)
+		blobs_put_done(&stream->blobs, w->puts.data + at);
+	buf_reset(&w->puts, KEEP_PUTS_BYTES);
 }
 
 static bool compresses(const struct sfs_shard *shard)

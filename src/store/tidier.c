@@ -6,31 +6,51 @@
 #include "shard.h"
 #include "stream.h"
 
+enum job_kind { JOB_MERGE, JOB_SWEEP, JOB_SWEEP_TRIMMED };
+
 struct job {
 	STAILQ_ENTRY(job) link;
+	enum job_kind kind;
 	struct sfs_stream *stream; /* counted */
-	struct sfs_shard *shard;   /* NULL: sweep the stream's orphans */
+	struct sfs_shard *shard;   /* JOB_MERGE */
 	uint64_t base_offset;
+	uint64_t due_ns; /* not before */
 };
 
-enum { SWEEP_EVERY_MS = 3600 * 1000 };
+enum {
+	SWEEP_EVERY_MS = 3600 * 1000,
+	PAUSE_FACTOR = 8, /* a pause after a sweep of this many times its duration */
+	NS_PER_MS = 1000 * 1000,
+};
 
 struct tidier {
 	struct sfs_store *store;
-	pthread_mutex_t lock; /* guards all below; a leaf */
+	pthread_mutex_t lock; /* guards all below and the streams' sweeps; a leaf */
 	pthread_cond_t changed;
 	bool stop, busy;
-	STAILQ_HEAD(, job) queue;
+	STAILQ_HEAD(job_queue, job) queue, later;
 	pthread_t thread;
 	bool has_thread;
 };
 
-static void run_job(struct job *job)
+/* It reads all of the stream's meta: trims one after the other must not keep the tidier at that. */
+static void sweep_trimmed(struct tidier *t, struct sfs_stream *stream)
 {
-	if (job->shard)
+	uint64_t begin_ns = clock_monotonic_ns();
+	(void)stream_sweep(stream, 0);
+	uint64_t end_ns = clock_monotonic_ns();
+	SCOPED_LOCK(&t->lock);
+	stream->sweep_after_ns = end_ns + PAUSE_FACTOR * (end_ns - begin_ns);
+}
+
+static void run_job(struct tidier *t, struct job *job)
+{
+	if (job->kind == JOB_MERGE)
 		(void)merge_segment(job->shard, job->base_offset);
+	else if (job->kind == JOB_SWEEP)
+		(void)stream_sweep(job->stream, t->store->orphan_grace_ms);
 	else
-		(void)stream_sweep_orphans(job->stream);
+		sweep_trimmed(t, job->stream);
 }
 
 static void job_free(struct job *job)
@@ -46,31 +66,58 @@ static int sweep_later(void *context, struct sfs_stream *stream)
 	return 0;
 }
 
-/* Waits for work; every so often, that is a sweep of all streams. False: it is time to stop. */
-static bool wait_locked(struct tidier *t, struct timespec *sweep_at)
+/* Queues the jobs whose time has come. When that of the next one comes, or `until_ns`. */
+static uint64_t take_due_locked(struct tidier *t, uint64_t now_ns, uint64_t until_ns)
 {
-	while (!t->stop && STAILQ_EMPTY(&t->queue)) {
-		if (!pthread_cond_timedwait(&t->changed, &t->lock, sweep_at))
+	struct job_queue still = STAILQ_HEAD_INITIALIZER(still);
+	while (!STAILQ_EMPTY(&t->later)) {
+		struct job *job = STAILQ_FIRST(&t->later);
+		STAILQ_REMOVE_HEAD(&t->later, link);
+		if (job->due_ns <= now_ns) {
+			STAILQ_INSERT_TAIL(&t->queue, job, link);
 			continue;
-		*sweep_at = clock_deadline(SWEEP_EVERY_MS);
-		pthread_mutex_unlock(&t->lock);
-		(void)streams_each(t->store, sweep_later, NULL);
-		pthread_mutex_lock(&t->lock);
+		}
+		STAILQ_INSERT_TAIL(&still, job, link);
+		if (job->due_ns < until_ns)
+			until_ns = job->due_ns;
 	}
-	return !t->stop;
+	STAILQ_CONCAT(&t->later, &still);
+	return until_ns;
+}
+
+/* Waits for work; every so often, that is a sweep of all streams. False: it is time to stop. */
+static bool wait_locked(struct tidier *t, uint64_t *sweep_at_ns)
+{
+	while (!t->stop) {
+		uint64_t now_ns = clock_monotonic_ns();
+		uint64_t wake_ns = take_due_locked(t, now_ns, *sweep_at_ns);
+		if (now_ns >= *sweep_at_ns) {
+			*sweep_at_ns = now_ns + (uint64_t)SWEEP_EVERY_MS * NS_PER_MS;
+			pthread_mutex_unlock(&t->lock);
+			(void)streams_each(t->store, sweep_later, NULL);
+			pthread_mutex_lock(&t->lock);
+			continue;
+		}
+		if (!STAILQ_EMPTY(&t->queue))
+			return true;
+		struct timespec until = clock_deadline((wake_ns - now_ns) / NS_PER_MS + 1);
+		pthread_cond_timedwait(&t->changed, &t->lock, &until);
+	}
+	return false;
 }
 
 static void *tidier_thread(void *context)
 {
 	struct tidier *t = context;
-	struct timespec sweep_at = clock_deadline(SWEEP_EVERY_MS);
+	uint64_t sweep_at_ns = clock_monotonic_ns() + (uint64_t)SWEEP_EVERY_MS * NS_PER_MS;
 	pthread_mutex_lock(&t->lock);
-	while (wait_locked(t, &sweep_at)) {
+	while (wait_locked(t, &sweep_at_ns)) {
 		struct job *job = STAILQ_FIRST(&t->queue);
 		STAILQ_REMOVE_HEAD(&t->queue, link);
+		job->stream->queued_jobs &= ~(1u << job->kind);
 		t->busy = true;
 		pthread_mutex_unlock(&t->lock);
-		run_job(job);
+		run_job(t, job);
 		job_free(job);
 		pthread_mutex_lock(&t->lock);
 		t->busy = false;
@@ -87,6 +134,7 @@ int tidier_new(struct sfs_store *store, struct tidier **ret_tidier)
 		return -ENOMEM;
 	t->store = store;
 	STAILQ_INIT(&t->queue);
+	STAILQ_INIT(&t->later);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
@@ -114,6 +162,7 @@ void tidier_free(struct tidier *tidier)
 	pthread_mutex_unlock(&tidier->lock);
 	if (tidier->has_thread)
 		pthread_join(tidier->thread, NULL);
+	STAILQ_CONCAT(&tidier->queue, &tidier->later);
 	while (!STAILQ_EMPTY(&tidier->queue)) {
 		struct job *job = STAILQ_FIRST(&tidier->queue);
 		STAILQ_REMOVE_HEAD(&tidier->queue, link);
@@ -124,32 +173,63 @@ void tidier_free(struct tidier *tidier)
 	free(tidier);
 }
 
-static void enqueue(struct sfs_stream *stream, struct sfs_shard *shard, uint64_t base_offset)
+static struct job *job_new(struct sfs_stream *stream, enum job_kind kind)
 {
-	struct tidier *t = stream->store->tidier;
-	struct job *job = malloc(sizeof *job);
+	struct job *job = calloc(1, sizeof *job);
 	if (!job)
-		return; /* tidied when the store is opened next */
-	*job = (struct job){.shard = shard, .base_offset = base_offset};
+		return NULL; /* tidied when the store is opened next */
+	job->kind = kind;
 	job->stream = sfs_stream_ref(stream);
+	return job;
+}
+
+void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset)
+{
+	struct tidier *t = shard->stream->store->tidier;
+	struct job *job = job_new(shard->stream, JOB_MERGE);
+	if (!job)
+		return;
+	job->shard = shard;
+	job->base_offset = base_offset;
 	SCOPED_LOCK(&t->lock);
 	STAILQ_INSERT_TAIL(&t->queue, job, link);
 	pthread_cond_broadcast(&t->changed);
 }
 
-void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset)
+/* One of a kind in the queue will do for a stream: it has not looked at anything yet. */
+static bool enqueue_sweep(struct tidier *t, struct job *job)
 {
-	enqueue(shard->stream, shard, base_offset);
+	struct sfs_stream *stream = job->stream;
+	SCOPED_LOCK(&t->lock);
+	if (stream->queued_jobs & 1u << job->kind)
+		return false;
+	stream->queued_jobs |= 1u << job->kind;
+	job->due_ns = job->kind == JOB_SWEEP_TRIMMED ? stream->sweep_after_ns : 0;
+	STAILQ_INSERT_TAIL(&t->later, job, link);
+	pthread_cond_broadcast(&t->changed);
+	return true;
+}
+
+static void sweep_of_kind(struct sfs_stream *stream, enum job_kind kind)
+{
+	struct job *job = job_new(stream, kind);
+	if (job && !enqueue_sweep(stream->store->tidier, job))
+		job_free(job);
 }
 
 void tidier_sweep(struct sfs_stream *stream)
 {
-	enqueue(stream, NULL, 0);
+	sweep_of_kind(stream, JOB_SWEEP);
+}
+
+void tidier_sweep_trimmed(struct sfs_stream *stream)
+{
+	sweep_of_kind(stream, JOB_SWEEP_TRIMMED);
 }
 
 void tidier_drain(struct tidier *tidier)
 {
 	SCOPED_LOCK(&tidier->lock);
-	while (tidier->busy || !STAILQ_EMPTY(&tidier->queue))
+	while (tidier->busy || !STAILQ_EMPTY(&tidier->queue) || !STAILQ_EMPTY(&tidier->later))
 		pthread_cond_wait(&tidier->changed, &tidier->lock);
 }

@@ -18,14 +18,26 @@ void tidier_free(struct tidier *tidier);
 
 /* A segment was sealed. Keeps a reference to the shard's stream until it is done. */
 void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset);
-/* Sweeps a stream's orphans: when it is first used, and every hour of every stream in use. */
+/*
+ * Sweeps a stream's orphans that are older than the grace period: when it is first used, and every
+ * hour of every stream in use.
+ */
 void tidier_sweep(struct sfs_stream *stream);
+/*
+ * A trim moved a horizon of the stream, durably: what only trimmed records named goes, whatever its
+ * age. At once, but for a pause after the last time if that took long. What fails is left to
+ * tidier_sweep().
+ */
+void tidier_sweep_trimmed(struct sfs_stream *stream);
 /* Waits until the queue is empty. For tests and for closing. */
 void tidier_drain(struct tidier *tidier);
 
 /* merge.c: rewrites a sealed segment with larger chunks if that is worth it; writes its index. */
 int merge_segment(struct sfs_shard *shard, uint64_t base_offset);
-/* stream_blobs.c: removes blobs that no record of the stream names. */
-int stream_sweep_orphans(struct sfs_stream *stream);
+/*
+ * stream_sweep.c: removes blobs that no record at or above the horizons names and that were last
+ * touched longer than `grace_ms` ago (0: whenever that was). Goes along with appends.
+ */
+int stream_sweep(struct sfs_stream *stream, uint64_t grace_ms);
 
 #endif

@@ -26,6 +26,7 @@ static void workspace_free(struct workspace *workspace)
 	buf_fini(&workspace->slots);
 	buf_fini(&workspace->head);
 	buf_fini(&workspace->meta);
+	buf_fini(&workspace->puts);
 	encoder_free(workspace->encoder);
 	free(workspace);
 }

@@ -28,7 +28,7 @@ struct workspace {
 	struct buf slots; /* struct batch *[]: the batch in use of each route */
 	struct buf head;  /* a line that began in an earlier write */
 	struct buf meta;  /* of chunks that need no batch */
-	unsigned puts;	  /* blobs put since the last reset: blobs_put_done() is owed for each */
+	struct buf puts;  /* digests of blobs for which blobs_put_done() is owed */
 };
 
 struct workspace *workspace_get(struct sfs_store *store); /* NULL: no memory */

@@ -61,7 +61,7 @@ static inline void put_done(char hex[65])
 {
 	uint8_t digest[32];
 	ck_assert_int_eq(blobs_put(&blobs, &payload, COMPRESSION_LZ4, digest), 0);
-	blobs_put_done(&blobs);
+	blobs_put_done(&blobs, digest);
 	digest_to_hex(digest, hex);
 }
 
@@ -209,20 +209,42 @@ static inline void make_all_old(void)
 	ck_assert_int_eq(nftw(dir.path, make_old_one, 16, FTW_PHYS), 0);
 }
 
-static inline int refer_to_all(void *context, const uint8_t digest[32], bool *ret_referenced)
+/* What a sweep finds named: all, nothing, or the digest in `context`. */
+static inline int keep_all(void *context, struct blob_batch *batch)
 {
 	(void)context;
-	(void)digest;
-	*ret_referenced = true;
+	for (size_t at = 0; at < batch->digests.size; at += DIGEST_BYTES)
+		blob_batch_keep(batch, batch->digests.data + at);
 	return 0;
 }
 
-static inline int refer_to_none(void *context, const uint8_t digest[32], bool *ret_referenced)
+static inline int keep_none(void *context, struct blob_batch *batch)
 {
 	(void)context;
-	(void)digest;
-	*ret_referenced = false;
+	(void)batch;
 	return 0;
+}
+
+static inline int keep_one(void *context, struct blob_batch *batch)
+{
+	uint8_t digest[32];
+	ck_assert_int_eq(digest_from_hex(context, digest), 0);
+	blob_batch_keep(batch, digest);
+	return 0;
+}
+
+static inline int sweep(struct blobs *on, uint64_t grace_ms,
+	int (*keep_named)(void *context, struct blob_batch *batch), void *context,
+	uint64_t *ret_removed)
+{
+	const struct blob_sweep spec = {
+		.grace_ms = grace_ms,
+		.temporary_grace_ms = grace_ms,
+		.batch_max = 100,
+		.keep_named = keep_named,
+		.context = context,
+	};
+	return blobs_sweep(on, &spec, ret_removed);
 }
 
 static inline TCase *add_case(Suite *suite, const char *name)

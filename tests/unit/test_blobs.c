@@ -66,7 +66,7 @@ START_TEST(every_size_reads_back)
 		ck_assert_int_eq(
 			blobs_put(&blobs, &payload, c ? COMPRESSION_NONE : COMPRESSION_LZ4, digest),
 			0);
-		blobs_put_done(&blobs);
+		blobs_put_done(&blobs, digest);
 		ck_assert_mem_eq(digest, want, 32);
 		digest_to_hex(digest, hex);
 		check_blob(hex, 131072, data, size);
@@ -187,7 +187,7 @@ START_TEST(without_compression_the_payload_is_stored_as_it_is)
 	uint8_t digest[32], *data = fill(6, 2 * MIB, 0), text[1000];
 	char hex[65];
 	ck_assert_int_eq(blobs_put(&blobs, &payload, COMPRESSION_NONE, digest), 0);
-	blobs_put_done(&blobs);
+	blobs_put_done(&blobs, digest);
 	digest_to_hex(digest, hex);
 	ck_assert_int_ge(stat_blob(hex).st_size, 2 * MIB);
 	int fd = open(blob_path(hex), O_RDONLY | O_CLOEXEC);
@@ -240,7 +240,7 @@ START_TEST(there_is_nothing_before_the_directory_is_made)
 			&blob),
 		-ENOENT);
 	ck_assert_int_eq(blobs_list(&none, NULL, NULL), 0);
-	ck_assert_int_eq(blobs_sweep(&none, 0, refer_to_none, NULL, &removed), 0);
+	ck_assert_int_eq(sweep(&none, 0, keep_none, NULL, &removed), 0);
 	ck_assert_uint_eq(removed, 0);
 	ck_assert_int_eq(blobs_remove_all(&none), 0);
 	blobs_fini(&none);
@@ -292,7 +292,7 @@ static void check_trail(struct blobs *on, struct trail *trail, const char *want)
 	memset(trail->letters, 0, sizeof trail->letters);
 	trail->count = 0;
 	ck_assert_int_eq(blobs_put(on, &payload, COMPRESSION_LZ4, digest), 0);
-	blobs_put_done(on);
+	blobs_put_done(on, digest);
 	ck_assert_str_eq(trail->letters, want);
 }
 
@@ -381,14 +381,6 @@ START_TEST(list_tells_every_blob)
 }
 END_TEST
 
-static int refer_to_one(void *context, const uint8_t digest[32], bool *ret_referenced)
-{
-	char hex[65];
-	digest_to_hex(digest, hex);
-	*ret_referenced = !strcmp(hex, context);
-	return 0;
-}
-
 START_TEST(sweep_takes_old_orphans_only)
 {
 	char kept[65], young[65], orphan[2][65];
@@ -400,7 +392,7 @@ START_TEST(sweep_takes_old_orphans_only)
 	plant_strangers(kept);
 	make_all_old();
 	ck_assert_int_eq(utimensat(AT_FDCWD, blob_path(young), NULL, 0), 0);
-	ck_assert_int_eq(blobs_sweep(&blobs, 3600 * 1000, refer_to_one, kept, &removed), 0);
+	ck_assert_int_eq(sweep(&blobs, 3600 * 1000, keep_one, kept, &removed), 0);
 	ck_assert_uint_eq(removed, 2);
 	ck_assert_int_eq(try_open(kept), 0);
 	ck_assert_int_eq(try_open(young), 0);
@@ -419,67 +411,110 @@ START_TEST(sweep_takes_old_temporaries)
 	snprintf(name, sizeof name, "%.2s/%s.lz4.0123456789abcdef.tmp", hex, hex);
 	touch(name);
 	touch("payload.0123456789abcdef.tmp");
-	ck_assert_int_eq(blobs_sweep(&blobs, 3600 * 1000, refer_to_all, NULL, &removed), 0);
+	ck_assert_int_eq(sweep(&blobs, 3600 * 1000, keep_all, NULL, &removed), 0);
 	ck_assert_int_eq(count_names(".tmp"), 2);
 	make_all_old();
-	ck_assert_int_eq(blobs_sweep(&blobs, 3600 * 1000, refer_to_all, NULL, &removed), 0);
+	ck_assert_int_eq(sweep(&blobs, 3600 * 1000, keep_all, NULL, &removed), 0);
 	ck_assert_int_eq(count_names(".tmp"), 0);
 	ck_assert_uint_eq(removed, 0);
 	ck_assert_int_eq(try_open(hex), 0);
 }
 END_TEST
 
-START_TEST(sweep_waits_for_puts_in_flight)
+START_TEST(sweep_takes_nothing_of_a_put_in_flight)
 {
-	uint8_t digest[32];
-	char hex[65];
+	uint8_t digest[32], again[32];
+	char hex[65], orphan[65], name[100];
 	uint64_t removed = 7;
+	put_bytes(44, 1000, orphan);
 	free(fill(45, 1000, 10));
-	touch("payload.0123456789abcdef.tmp");
 	ck_assert_int_eq(blobs_put(&blobs, &payload, COMPRESSION_LZ4, digest), 0);
+	ck_assert_int_eq(blobs_put(&blobs, &payload, COMPRESSION_LZ4, again), 0);
 	digest_to_hex(digest, hex);
+	snprintf(name, sizeof name, "%.2s/%s.lz4.0123456789abcdef.tmp", hex, hex);
+	touch(name);
 	make_all_old();
-	ck_assert_int_eq(blobs_sweep(&blobs, 0, refer_to_none, NULL, &removed), 0);
-	ck_assert_uint_eq(removed, 0);
-	ck_assert_int_eq(try_open(hex), 0);
-	ck_assert_int_eq(count_names(".tmp"), 1);
-	blobs_put_done(&blobs);
-	ck_assert_int_eq(blobs_sweep(&blobs, 0, refer_to_none, NULL, &removed), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(sweep(&blobs, 1000, keep_none, NULL, &removed), 0);
+		ck_assert_uint_eq(removed, !i); /* others do not wait for it */
+		ck_assert_int_eq(try_open(orphan), -ENOENT);
+		ck_assert_int_eq(try_open(hex), 0);
+		ck_assert_int_eq(count_names(".tmp"), 1);
+		if (i == 0)
+			blobs_put_done(&blobs, digest); /* the other one is still there */
+	}
+	blobs_put_done(&blobs, again);
+	ck_assert_int_eq(sweep(&blobs, 1000, keep_none, NULL, &removed), 0);
 	ck_assert_uint_eq(removed, 1);
 	ck_assert_int_eq(try_open(hex), -ENOENT);
 	ck_assert_int_eq(count_names(".tmp"), 0);
 }
 END_TEST
 
+START_TEST(without_grace_the_time_of_a_blob_does_not_count)
+{
+	const struct timespec future[2] = {{.tv_sec = 9000000000}, {.tv_sec = 9000000000}};
+	char hex[65];
+	uint64_t removed = 7;
+	put_bytes(49, 1000, hex);
+	ck_assert_int_eq(utimensat(AT_FDCWD, blob_path(hex), future, 0), 0);
+	ck_assert_int_eq(sweep(&blobs, 1, keep_none, NULL, &removed), 0);
+	ck_assert_uint_eq(removed, 0);
+	ck_assert_int_eq(sweep(&blobs, 0, keep_none, NULL, &removed), 0);
+	ck_assert_uint_eq(removed, 1);
+}
+END_TEST
+
 /* A put comes and goes between the judgement and the removal, and the clock tells nothing. */
-static int put_meanwhile(void *context, const uint8_t digest[32], bool *ret_referenced)
+static int put_meanwhile(void *context, struct blob_batch *batch)
 {
 	char hex[65];
 	(void)context;
-	(void)digest;
+	(void)batch;
 	put_done(hex);
 	make_all_old();
-	*ret_referenced = false;
 	return 0;
 }
 
 START_TEST(blob_that_is_adopted_during_a_sweep_stays)
 {
-	char hex[65];
+	char orphan[65], hex[65];
 	uint64_t removed = 7;
+	put_bytes(45, 1000, orphan);
 	put_bytes(46, 1000, hex);
 	make_all_old();
-	ck_assert_int_eq(blobs_sweep(&blobs, 0, put_meanwhile, NULL, &removed), 0);
+	ck_assert_int_eq(sweep(&blobs, 1000, put_meanwhile, NULL, &removed), 0);
+	ck_assert_uint_eq(removed, 1);
+	ck_assert_int_eq(try_open(hex), 0);
+	ck_assert_int_eq(try_open(orphan), -ENOENT);
+}
+END_TEST
+
+/* A sweep within a sweep, with a put in between: each knows of it. */
+static int sweep_meanwhile(void *context, struct blob_batch *batch)
+{
+	(void)batch;
+	return sweep(&blobs, 1000, put_meanwhile, NULL, context);
+}
+
+START_TEST(sweeps_at_the_same_time_both_keep_what_is_put)
+{
+	char hex[65], orphan[65];
+	uint64_t removed = 7, inner = 7;
+	put_bytes(45, 1000, orphan);
+	put_bytes(46, 1000, hex);
+	make_all_old();
+	ck_assert_int_eq(sweep(&blobs, 1000, sweep_meanwhile, &inner, &removed), 0);
+	ck_assert_uint_eq(inner, 1);
 	ck_assert_uint_eq(removed, 0);
 	ck_assert_int_eq(try_open(hex), 0);
 }
 END_TEST
 
-static int refer_fails(void *context, const uint8_t digest[32], bool *ret_referenced)
+static int keep_fails(void *context, struct blob_batch *batch)
 {
 	(void)context;
-	(void)digest;
-	*ret_referenced = false;
+	(void)batch;
 	return -EIO;
 }
 
@@ -489,7 +524,7 @@ START_TEST(sweep_that_cannot_know_removes_nothing)
 	uint64_t removed = 7;
 	put_bytes(47, 1000, hex);
 	make_all_old();
-	ck_assert_int_eq(blobs_sweep(&blobs, 0, refer_fails, NULL, &removed), -EIO);
+	ck_assert_int_eq(sweep(&blobs, 0, keep_fails, NULL, &removed), -EIO);
 	ck_assert_uint_eq(removed, 7);
 	ck_assert_int_eq(try_open(hex), 0);
 }
@@ -503,7 +538,7 @@ START_TEST(open_blob_outlives_its_removal)
 	put_done(hex);
 	struct blob *blob = open_blob(hex);
 	make_all_old();
-	ck_assert_int_eq(blobs_sweep(&blobs, 0, refer_to_none, NULL, &removed), 0);
+	ck_assert_int_eq(sweep(&blobs, 0, keep_none, NULL, &removed), 0);
 	ck_assert_uint_eq(removed, 1);
 	ck_assert_int_eq(read_through(blob, 131072, data, &end), 0);
 	ck_assert_uint_eq(end, 2 * MIB);
@@ -561,7 +596,7 @@ static void *put_same(void *arg)
 	ck_assert_int_eq(payload_append(&own, &disk, dir.fd, w->data, 3 * MIB), 0);
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(blobs_put(&blobs, &own, COMPRESSION_LZ4, digest), 0);
-		blobs_put_done(&blobs);
+		blobs_put_done(&blobs, digest);
 	}
 	payload_fini(&own);
 	return NULL;
@@ -599,7 +634,7 @@ START_TEST(many_threads_store_one_payload)
 	check_blob(hex, MIB, data, 3 * MIB);
 	ck_assert_int_eq(count_names(".lz4"), 1);
 	ck_assert_int_eq(count_names(".tmp"), 0);
-	ck_assert_uint_eq(blobs.in_flight, 0);
+	ck_assert(RB_EMPTY(&blobs.puts));
 	free(data);
 }
 END_TEST
@@ -631,8 +666,10 @@ static void add_removing(Suite *suite)
 	tcase_add_test(t, list_tells_every_blob);
 	tcase_add_test(t, sweep_takes_old_orphans_only);
 	tcase_add_test(t, sweep_takes_old_temporaries);
-	tcase_add_test(t, sweep_waits_for_puts_in_flight);
+	tcase_add_test(t, sweep_takes_nothing_of_a_put_in_flight);
+	tcase_add_test(t, without_grace_the_time_of_a_blob_does_not_count);
 	tcase_add_test(t, blob_that_is_adopted_during_a_sweep_stays);
+	tcase_add_test(t, sweeps_at_the_same_time_both_keep_what_is_put);
 	tcase_add_test(t, sweep_that_cannot_know_removes_nothing);
 	tcase_add_test(t, open_blob_outlives_its_removal);
 	tcase_add_test(t, remove_all_leaves_an_empty_directory);
