@@ -52,6 +52,14 @@ SFS_API int sfs_shard_read(
 	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes);
 
 /*
+ * The same for a cache that is filled in pages of SFS_PAGE_BYTES, by who began to read before a
+ * trim: of the page in which the horizon lies, what is before the horizon is still there.
+ */
+enum { SFS_PAGE_BYTES = 4096 };
+SFS_API int sfs_shard_read_page(
+	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes);
+
+/*
  * Waits until the shard has text past `offset` or `timeout_ms` went by (-1: no limit); returns 0
  * or -ETIMEDOUT, -EPIPE when it is closed and will have none. Follows a shard: read, wait, read.
  */

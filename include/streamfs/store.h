@@ -39,6 +39,7 @@ enum {
 
 struct sfs_store;
 struct sfs_stream;
+struct sfs_shard;
 
 /* One line of text that says what was wrong: file, offset, reason. No newline. */
 struct sfs_diag {
@@ -121,6 +122,15 @@ SFS_API int sfs_store_defaults(struct sfs_store *store, char **ret_json, size_t 
  */
 SFS_API int sfs_store_patch_defaults(
 	struct sfs_store *store, const char *json, size_t bytes, struct sfs_diag *diag);
+
+/*
+ * Has `trimmed` called after every trim, by whomever, once the shard's text below its new horizon
+ * cannot be read any more; for who keeps copies of what was read. From any thread, without locks;
+ * it must not call back into the store but for the shard's figures. NULL ends it. Not to be changed
+ * while the store is in use.
+ */
+SFS_API void sfs_store_watch_trims(struct sfs_store *store,
+	void (*trimmed)(void *context, struct sfs_shard *shard), void *context);
 
 /* Counters in Prometheus's text format. `ret_text` is the caller's to free(). */
 SFS_API int sfs_store_metrics(struct sfs_store *store, char **ret_text, size_t *ret_bytes);

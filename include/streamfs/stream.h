@@ -13,6 +13,9 @@ struct sfs_shard;
 /* True for [A-Za-z0-9_.-]{1,128} without a leading dot. */
 SFS_API bool sfs_stream_name_valid(const char *name);
 
+/* True for 1 to SFS_KEY_MAX characters of UTF-8 without NUL or newline. */
+SFS_API bool sfs_key_valid(const char *key, size_t bytes);
+
 /*
  * Makes a stream with the store's default settings, empty shards and this owner. Durable when it
  * returns. -EINVAL a bad name, -EEXIST, -EROFS.

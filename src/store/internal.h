@@ -60,6 +60,12 @@ struct sync_waiter {
 };
 STAILQ_HEAD(sync_waiters, sync_waiter);
 
+/* A place in a shard before which everything is gone, or shall be. */
+struct horizon {
+	uint64_t offset, sequence, json_offset; /* of the record that begins there */
+	uint64_t arrival_ms;			/* at most that record's, at least that before it */
+};
+
 struct sfs_shard {
 	struct sfs_stream *stream; /* owns the shard; a shard's references are the stream's */
 	uint32_t number;
@@ -93,6 +99,9 @@ struct sfs_shard {
 	atomic_bool active_listed, active_used;
 	uint64_t size, next_sequence, json_size, last_arrival_ms;
 	uint64_t horizon_offset, horizon_sequence, horizon_json_offset;
+	struct horizon wanted_horizon; /* that the syncer is to make durable; trim.h */
+	/* What was in the horizon's page before it, for sfs_shard_read_page(); goes with the process. */
+	struct buf horizon_page, wanted_page;
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
 	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;
@@ -203,6 +212,11 @@ struct sfs_store {
 
 	struct payload_budget payloads; /* unfinished lines and uploads */
 	struct active_files active_files;
+
+	pthread_mutex_t trim_watch_lock; /* guards what is told of trims; held over the call */
+	void (*trimmed)(void *context, struct sfs_shard *shard);
+	void *trimmed_context;
+
 	struct lru *segments; /* sealed ones by shard tag and base */
 	struct lru *chunks;   /* struct chunk_text by segment uid and file offset */
 	struct syncer *syncer;

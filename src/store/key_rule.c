@@ -68,7 +68,7 @@ static bool lanes_valid(uint64_t word)
 	return !(bad & LANES(0x80));
 }
 
-bool key_valid(const char *key, size_t bytes)
+bool sfs_key_valid(const char *key, size_t bytes)
 {
 	if (!bytes || bytes > SFS_KEY_MAX_BYTES)
 		return false;
@@ -553,7 +553,7 @@ int key_rule_find(const struct key_rule *rule, const char *record, size_t bytes,
 	struct body key;
 	bool found = rule->kind == KEY_RULE_JSON ? find_json(rule, &c, scratch, &key)
 						 : find_field(rule, &c, &key);
-	if (!found || !key_valid(key.at, key.bytes))
+	if (!found || !sfs_key_valid(key.at, key.bytes))
 		return -ENOENT;
 	*ret_key = key.at;
 	*ret_key_bytes = key.bytes;

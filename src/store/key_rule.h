@@ -8,7 +8,7 @@
 #ifndef STORE_KEY_RULE_H
 #define STORE_KEY_RULE_H
 
-#include "streamfs/store.h"
+#include "streamfs/stream.h"
 
 enum key_rule_kind { KEY_RULE_NONE, KEY_RULE_JSON, KEY_RULE_FIELD };
 
@@ -36,12 +36,9 @@ void key_rule_fini(struct key_rule *rule);
  * Finds the key of a record (without its newline; a CR at the end belongs to it, except that the
  * last field of a FIELD rule does not include it). The key lies in the record or in `scratch`. A
  * JSON string is unescaped; a number, true and false count as their text as written; null, objects
- * and arrays are no keys. -ENOENT: none, or not a valid one (key_valid()).
+ * and arrays are no keys. -ENOENT: none, or not a valid one (sfs_key_valid()).
  */
 int key_rule_find(const struct key_rule *rule, const char *record, size_t bytes,
 	char scratch[SFS_KEY_MAX_BYTES], const char **ret_key, size_t *ret_key_bytes);
-
-/* 1 to SFS_KEY_MAX characters of valid UTF-8 without NUL or newline. */
-bool key_valid(const char *key, size_t bytes);
 
 #endif

@@ -18,6 +18,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "syncer.h"
+#include "trim.h"
 #include "tidier.h"
 
 #include <dirent.h>
@@ -591,6 +592,13 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 	return r < 0 ? r : write_back(shard);
 }
 
+/* What a trim that was cut short has left. That it fails is no reason not to open the shard. */
+static void finish_trim(struct sfs_shard *shard)
+{
+	if (!shard->stream->store->read_only)
+		(void)shard_drop_trimmed_held(shard);
+}
+
 int shard_recover(struct sfs_shard *shard)
 {
 	_cleanup_(buf_fini) struct buf bases = {0};
@@ -600,6 +608,7 @@ int shard_recover(struct sfs_shard *shard)
 		forget_all(shard);
 		return r;
 	}
+	finish_trim(shard);
 	SCOPED_LOCK(&shard->lock);
 	if (shard->size > shard->synced_offset && !shard->stream->store->read_only)
 		syncer_dirty_locked(shard, shard->stream->settings.flush_interval_ms);

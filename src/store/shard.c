@@ -39,6 +39,8 @@ void shard_free(struct sfs_shard *shard)
 		segment_unref(shard->unsynced[i]);
 	free(shard->unsynced);
 	active_files_remove(shard);
+	buf_fini(&shard->horizon_page);
+	buf_fini(&shard->wanted_page);
 	segment_unref(shard->active);
 	if (shard->watermark_fd >= 0)
 		close(shard->watermark_fd);

@@ -399,3 +399,33 @@ int sfs_shard_read(
 	*ret_bytes = (size_t)(q.done - offset);
 	return 0;
 }
+
+/* What is kept of the horizon's page, from `offset` on. */
+static size_t copy_kept(struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes)
+{
+	SCOPED_LOCK(&shard->lock);
+	const struct buf *page = &shard->horizon_page;
+	uint64_t from = shard->horizon_offset - page->size;
+	if (offset < from || offset >= shard->horizon_offset)
+		return 0;
+	size_t left = (size_t)(shard->horizon_offset - offset);
+	size_t n = left < bytes ? left : bytes;
+	memcpy(buffer, page->data + (offset - from), n);
+	return n;
+}
+
+int sfs_shard_read_page(
+	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	int r = sfs_shard_read(shard, offset, buffer, bytes, ret_bytes);
+	if (r != -ESTALE)
+		return r;
+	size_t kept = copy_kept(shard, offset, buffer, bytes), more = 0;
+	if (!kept)
+		return r;
+	if (kept < bytes)
+		r = sfs_shard_read(
+			shard, offset + kept, (char *)buffer + kept, bytes - kept, &more);
+	*ret_bytes = kept + (kept < bytes && r == 0 ? more : 0);
+	return 0;
+}

@@ -300,6 +300,7 @@ void store_free(struct sfs_store *store)
 	pthread_mutex_destroy(&store->pool_lock);
 	pthread_mutex_destroy(&store->lock);
 	pthread_mutex_destroy(&store->config_lock);
+	pthread_mutex_destroy(&store->trim_watch_lock);
 	free(store->path);
 	free(store);
 }
@@ -334,6 +335,7 @@ struct sfs_store *store_new(const char *path, const struct sfs_store_options *op
 	settings_init(&store->defaults);
 	RB_INIT(&store->streams);
 	pthread_mutex_init(&store->config_lock, NULL);
+	pthread_mutex_init(&store->trim_watch_lock, NULL);
 	pthread_mutex_init(&store->lock, NULL);
 	pthread_mutex_init(&store->pool_lock, NULL);
 	if (path[0] == '/') {

@@ -7,6 +7,7 @@
 #include "documents.h"
 #include "shard.h"
 #include "syncer.h"
+#include "tidier.h"
 
 #include <bsd/stdlib.h>
 #include <stdio.h>
@@ -296,6 +297,8 @@ static int patch_config(
 		r = change_settings(stream, &settings);
 	else
 		r = stream_reshape(stream, &settings, diag);
+	if (r == 0)
+		tidier_retain(stream);
 	settings_fini(&settings);
 	return r;
 }

@@ -267,6 +267,43 @@ static void settle_watermark(struct sfs_shard *shard)
 	set_watermark_unsynced(shard, false);
 }
 
+/*
+ * A horizon that was asked for: written behind the sync of all that is before it, and durable before
+ * it is published. That it fails is no failure of the shard.
+ */
+static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
+{
+	struct sfs_store *store = shard->stream->store;
+	int r = shard->watermark_fd >= 0 ? 0 : open_watermark(shard, &shard->watermark_fd);
+	struct watermark next = shard->watermark;
+	next.horizon_offset = to->offset;
+	next.horizon_sequence = to->sequence;
+	next.horizon_json_offset = to->json_offset;
+	next.horizon_arrival_ms = to->arrival_ms;
+	if (next.synced_offset < to->offset) {
+		next.synced_offset = to->offset;
+		next.synced_sequence = to->sequence;
+		next.synced_json_offset = to->json_offset;
+	}
+	if (r == 0)
+		r = watermark_store(&store->disk, shard->watermark_fd, shard->tag, &next);
+	if (r == 0)
+		r = disk_sync(&store->disk, shard->watermark_fd);
+	if (r == 0)
+		r = sync_watermark_entry(shard);
+	if (r < 0)
+		return r;
+	shard->watermark = next;
+	SCOPED_LOCK(&shard->lock);
+	shard->horizon_offset = to->offset;
+	shard->horizon_sequence = to->sequence;
+	shard->horizon_json_offset = to->json_offset;
+	buf_fini(&shard->horizon_page);
+	shard->horizon_page = shard->wanted_page;
+	shard->wanted_page = (struct buf){0};
+	return 0;
+}
+
 /* One sync; sync_running is set, so that there is one at a time. Only this writes watermarks. */
 static int sync_shard(struct sfs_shard *shard)
 {
@@ -275,10 +312,15 @@ static int sync_shard(struct sfs_shard *shard)
 	take_waiters_locked(shard, &job);
 	int r = shard->failed ? -EIO : 0;
 	bool needed = r == 0 && shard->size > shard->synced_offset;
+	struct horizon to = shard->wanted_horizon;
+	bool trim = r == 0 && to.offset > shard->horizon_offset;
 	bool settle = r == 0 && !needed && shard->watermark_unsynced;
+	shard->wanted_horizon = (struct horizon){0};
 	pthread_mutex_unlock(&shard->lock);
 	if (needed)
 		r = sync_data(shard, &job);
+	if (r == 0 && trim)
+		r = sync_horizon(shard, &to);
 	if (settle)
 		settle_watermark(shard);
 	if (job.dir >= 0)
@@ -436,8 +478,9 @@ void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int res
 	*waiter = (struct sync_waiter){.done = done, .context = context};
 	pthread_mutex_lock(&shard->lock);
 	int result = shard->failed ? -EIO : 0;
-	bool wait = !shard->failed && shard->size > shard->synced_offset &&
-		    !shard->stream->store->read_only;
+	bool needed = shard->size > shard->synced_offset ||
+		      shard->wanted_horizon.offset > shard->horizon_offset;
+	bool wait = !shard->failed && needed && !shard->stream->store->read_only;
 	if (wait) {
 		STAILQ_INSERT_TAIL(&shard->waiters, waiter, link);
 		sfs_shard_ref(shard); /* given back by finish_job() */

@@ -5,8 +5,9 @@
 #include "clock.h"
 #include "shard.h"
 #include "stream.h"
+#include "trim.h"
 
-enum job_kind { JOB_MERGE, JOB_SWEEP, JOB_SWEEP_TRIMMED };
+enum job_kind { JOB_MERGE, JOB_SWEEP, JOB_SWEEP_TRIMMED, JOB_RETAIN };
 
 struct job {
 	STAILQ_ENTRY(job) link;
@@ -18,7 +19,8 @@ struct job {
 };
 
 enum {
-	SWEEP_EVERY_MS = 3600 * 1000,
+	TICK_MS = 15 * 1000,	   /* between looks at retention */
+	TICKS_OF_A_SWEEP = 4 * 60, /* an hour's */
 	PAUSE_FACTOR = 8, /* a pause after a sweep of this many times its duration */
 	NS_PER_MS = 1000 * 1000,
 };
@@ -31,6 +33,7 @@ struct tidier {
 	STAILQ_HEAD(job_queue, job) queue, later;
 	pthread_t thread;
 	bool has_thread;
+	unsigned ticks; /* the thread's own */
 };
 
 /* It reads all of the stream's meta: trims one after the other must not keep the tidier at that. */
@@ -49,6 +52,8 @@ static void run_job(struct tidier *t, struct job *job)
 		(void)merge_segment(job->shard, job->base_offset);
 	else if (job->kind == JOB_SWEEP)
 		(void)stream_sweep(job->stream, t->store->orphan_grace_ms);
+	else if (job->kind == JOB_RETAIN)
+		(void)stream_retain(job->stream);
 	else
 		sweep_trimmed(t, job->stream);
 }
@@ -64,6 +69,47 @@ static int sweep_later(void *context, struct sfs_stream *stream)
 	(void)context;
 	tidier_sweep(stream);
 	return 0;
+}
+
+static int retain_later(void *context, struct sfs_stream *stream)
+{
+	(void)context;
+	pthread_rwlock_rdlock(&stream->lock);
+	bool limited = stream->settings.retention_hours || stream->settings.retention_bytes;
+	pthread_rwlock_unlock(&stream->lock);
+	if (limited && !stream->store->read_only)
+		tidier_retain(stream);
+	return 0;
+}
+
+static int add_name(void *context, const char *name, uint64_t id)
+{
+	(void)id;
+	return buf_append(context, name, strlen(name) + 1);
+}
+
+/* Streams that nobody has used since the store was opened keep to their retention, too. */
+static void touch_all(struct sfs_store *store)
+{
+	_cleanup_(buf_fini) struct buf names = {0};
+	if (sfs_store_list(store, add_name, &names) < 0)
+		return;
+	const char *end = (const char *)names.data + names.size;
+	for (const char *name = (const char *)names.data; name < end; name += strlen(name) + 1) {
+		struct sfs_stream *stream;
+		if (sfs_stream_lookup(store, name, &stream) == 0)
+			sfs_stream_unref(stream);
+	}
+}
+
+static void tick(struct tidier *t)
+{
+	bool sweeps = t->ticks++ % TICKS_OF_A_SWEEP == TICKS_OF_A_SWEEP - 1;
+	if (sweeps)
+		touch_all(t->store);
+	(void)streams_each(t->store, retain_later, NULL);
+	if (sweeps)
+		(void)streams_each(t->store, sweep_later, NULL);
 }
 
 /* Queues the jobs whose time has come. When that of the next one comes, or `until_ns`. */
@@ -85,16 +131,16 @@ static uint64_t take_due_locked(struct tidier *t, uint64_t now_ns, uint64_t unti
 	return until_ns;
 }
 
-/* Waits for work; every so often, that is a sweep of all streams. False: it is time to stop. */
-static bool wait_locked(struct tidier *t, uint64_t *sweep_at_ns)
+/* Waits for work; every so often, that is for all streams. False: it is time to stop. */
+static bool wait_locked(struct tidier *t, uint64_t *tick_at_ns)
 {
 	while (!t->stop) {
 		uint64_t now_ns = clock_monotonic_ns();
-		uint64_t wake_ns = take_due_locked(t, now_ns, *sweep_at_ns);
-		if (now_ns >= *sweep_at_ns) {
-			*sweep_at_ns = now_ns + (uint64_t)SWEEP_EVERY_MS * NS_PER_MS;
+		uint64_t wake_ns = take_due_locked(t, now_ns, *tick_at_ns);
+		if (now_ns >= *tick_at_ns) {
+			*tick_at_ns = now_ns + (uint64_t)TICK_MS * NS_PER_MS;
 			pthread_mutex_unlock(&t->lock);
-			(void)streams_each(t->store, sweep_later, NULL);
+			tick(t);
 			pthread_mutex_lock(&t->lock);
 			continue;
 		}
@@ -109,9 +155,9 @@ static bool wait_locked(struct tidier *t, uint64_t *sweep_at_ns)
 static void *tidier_thread(void *context)
 {
 	struct tidier *t = context;
-	uint64_t sweep_at_ns = clock_monotonic_ns() + (uint64_t)SWEEP_EVERY_MS * NS_PER_MS;
+	uint64_t tick_at_ns = clock_monotonic_ns() + (uint64_t)TICK_MS * NS_PER_MS;
 	pthread_mutex_lock(&t->lock);
-	while (wait_locked(t, &sweep_at_ns)) {
+	while (wait_locked(t, &tick_at_ns)) {
 		struct job *job = STAILQ_FIRST(&t->queue);
 		STAILQ_REMOVE_HEAD(&t->queue, link);
 		job->stream->queued_jobs &= ~(1u << job->kind);
@@ -197,7 +243,7 @@ void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset)
 }
 
 /* One of a kind in the queue will do for a stream: it has not looked at anything yet. */
-static bool enqueue_sweep(struct tidier *t, struct job *job)
+static bool enqueue_if_new(struct tidier *t, struct job *job)
 {
 	struct sfs_stream *stream = job->stream;
 	SCOPED_LOCK(&t->lock);
@@ -210,21 +256,26 @@ static bool enqueue_sweep(struct tidier *t, struct job *job)
 	return true;
 }
 
-static void sweep_of_kind(struct sfs_stream *stream, enum job_kind kind)
+static void enqueue_once(struct sfs_stream *stream, enum job_kind kind)
 {
 	struct job *job = job_new(stream, kind);
-	if (job && !enqueue_sweep(stream->store->tidier, job))
+	if (job && !enqueue_if_new(stream->store->tidier, job))
 		job_free(job);
 }
 
 void tidier_sweep(struct sfs_stream *stream)
 {
-	sweep_of_kind(stream, JOB_SWEEP);
+	enqueue_once(stream, JOB_SWEEP);
 }
 
 void tidier_sweep_trimmed(struct sfs_stream *stream)
 {
-	sweep_of_kind(stream, JOB_SWEEP_TRIMMED);
+	enqueue_once(stream, JOB_SWEEP_TRIMMED);
+}
+
+void tidier_retain(struct sfs_stream *stream)
+{
+	enqueue_once(stream, JOB_RETAIN);
 }
 
 void tidier_drain(struct tidier *tidier)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The background work that only saves space or time, in one thread: writing the index of a sealed
- * segment, merging its small chunks into large ones, sweeping orphaned blobs. What fails here is
+ * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. What fails here is
  * left as it was and tried again when the store is opened next.
  */
 #ifndef STORE_TIDIER_H
@@ -29,6 +29,8 @@ void tidier_sweep(struct sfs_stream *stream);
  * tidier_sweep().
  */
 void tidier_sweep_trimmed(struct sfs_stream *stream);
+/* Trims a stream as its settings say: when they change, and every quarter of a minute. */
+void tidier_retain(struct sfs_stream *stream);
 /* Waits until the queue is empty. For tests and for closing. */
 void tidier_drain(struct tidier *tidier);
 

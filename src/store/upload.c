@@ -160,7 +160,7 @@ int sfs_upload_commit(struct sfs_upload *upload, const char *key, size_t key_byt
 	struct workspace *w = workspace_get(stream->store);
 	if (!w)
 		return -ENOMEM;
-	struct key_text text = {key, key_valid(key, key_bytes) ? key_bytes : 0};
+	struct key_text text = {key, sfs_key_valid(key, key_bytes) ? key_bytes : 0};
 	struct waiter_list due = LIST_HEAD_INITIALIZER(due);
 	w->due = &due;
 	pthread_rwlock_rdlock(&stream->lock);

@@ -170,7 +170,7 @@ static bool shard_might_have(struct sfs_view *view)
 
 static int check_spec(const struct sfs_view_spec *spec)
 {
-	if (spec->filter == SFS_OF_KEY && !key_valid(spec->key, spec->key_bytes))
+	if (spec->filter == SFS_OF_KEY && !sfs_key_valid(spec->key, spec->key_bytes))
 		return -EINVAL;
 	return 0;
 }

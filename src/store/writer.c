@@ -99,7 +99,7 @@ int sfs_writer_open_shard(struct sfs_shard *shard, struct sfs_writer **ret_write
 int sfs_writer_open_key(struct sfs_stream *stream, const char *key, size_t key_bytes,
 	struct sfs_writer **ret_writer)
 {
-	if (!key_valid(key, key_bytes))
+	if (!sfs_key_valid(key, key_bytes))
 		return -EINVAL;
 	if (stream->store->read_only)
 		return -EROFS;

@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: MIT */
+#include "trim.h"
+
+#include "active_files.h"
+#include "buf.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "cursor.h"
+#include "json_record.h"
+#include "since.h"
+#include "store.h"
+#include "stream.h"
+#include "syncer.h"
+#include "tidier.h"
+#include "when.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* ---- where a position is ---- */
+
+/* The chunk that holds a published text offset, and the offset behind it. */
+static int chunk_at(
+	struct sfs_shard *shard, uint64_t offset, struct index_item *ret_item, uint64_t *ret_end)
+{
+	struct span span;
+	int r = shard_span(shard, offset, offset + 1, &span);
+	segment_unref(span.segment);
+	if (r < 0)
+		return r;
+	*ret_item = span.items[0];
+	*ret_end = span.ends[0];
+	return 0;
+}
+
+static struct horizon horizon_now(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return (struct horizon){shard->horizon_offset, shard->horizon_sequence,
+		shard->horizon_json_offset, shard->last_arrival_ms};
+}
+
+static struct horizon horizon_at_end(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return (struct horizon){
+		shard->size, shard->next_sequence, shard->json_size, shard->last_arrival_ms};
+}
+
+static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor_record *record)
+{
+	struct json_record json = {
+		.shard = shard->number,
+		.sequence = record->sequence,
+		.offset = record->offset,
+		.arrival_ms = record->arrival_ms,
+		.key = (const char *)record->key,
+		.key_bytes = record->key_bytes,
+	};
+	return json_record_bytes(&json, record->text, record->bytes - 1, record->claimed);
+}
+
+/*
+ * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
+ * less the lines of the records from it on that end in the chunk.
+ */
+static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, uint64_t chunk_end,
+	struct horizon *ret_horizon)
+{
+	struct horizon found = {0};
+	uint64_t json_end = 0, json_after = 0;
+	bool is_found = false;
+	while (cursor->offset < chunk_end) {
+		struct cursor_record record;
+		int r = cursor_record(cursor, &record);
+		if (r < 0)
+			return r;
+		json_end = cursor->chunk.json_offset + cursor->chunk.json_bytes;
+		if (record.first && record.offset == offset) {
+			is_found = true;
+			found = (struct horizon){offset, record.sequence, 0, record.arrival_ms};
+		}
+		if (record.first && record.last && record.offset >= offset)
+			json_after += json_bytes_of(cursor->shard, &record);
+		cursor_pass(cursor);
+	}
+	if (!is_found)
+		return -EINVAL;
+	found.json_offset = json_end - json_after;
+	*ret_horizon = found;
+	return 0;
+}
+
+/* -EINVAL: past the end, or no record begins there. What is below the horizon is the horizon. */
+static int horizon_at_offset(
+	struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
+{
+	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
+	if (offset > end.offset)
+		return -EINVAL;
+	if (offset <= now.offset || offset == end.offset) {
+		*ret_horizon = offset == end.offset ? end : now;
+		return 0;
+	}
+	struct index_item item;
+	uint64_t chunk_end;
+	int r = chunk_at(shard, offset, &item, &chunk_end);
+	if (r < 0)
+		return r;
+	if (item.text_offset == offset && !(item.flags & INDEX_CONTINUES)) {
+		*ret_horizon = (struct horizon){
+			offset, item.first_sequence, item.json_offset, item.arrival_ms};
+		return 0;
+	}
+	struct cursor cursor;
+	uint64_t from = item.text_offset > now.offset ? item.text_offset : now.offset;
+	cursor_init(&cursor, shard, from, NULL, 0);
+	r = horizon_in_chunk(&cursor, offset, chunk_end, ret_horizon);
+	cursor_fini(&cursor);
+	return r;
+}
+
+/* Where the last chunk begins whose first record is of a lower sequence number. By halving. */
+static int chunk_before_sequence(struct sfs_shard *shard, uint64_t sequence, uint64_t from,
+	uint64_t to, uint64_t *ret_offset)
+{
+	uint64_t best = from;
+	while (from < to) {
+		struct index_item item;
+		uint64_t end;
+		int r = chunk_at(shard, from + (to - from) / 2, &item, &end);
+		if (r < 0)
+			return r;
+		if (item.first_sequence >= sequence) {
+			to = item.text_offset;
+			continue;
+		}
+		if (item.text_offset > best)
+			best = item.text_offset;
+		from = end;
+	}
+	*ret_offset = best;
+	return 0;
+}
+
+static int offset_of_sequence(
+	struct sfs_shard *shard, uint64_t sequence, uint64_t from, uint64_t *ret_offset)
+{
+	struct cursor cursor;
+	struct cursor_record record;
+	cursor_init(&cursor, shard, from, NULL, 0);
+	int r;
+	while ((r = cursor_record(&cursor, &record)) == 0) {
+		if (record.first && record.sequence >= sequence) {
+			*ret_offset = record.offset;
+			break;
+		}
+		cursor_pass(&cursor);
+	}
+	cursor_fini(&cursor);
+	return r;
+}
+
+/* What is past the end is the end. */
+static int horizon_at_sequence(
+	struct sfs_shard *shard, uint64_t sequence, struct horizon *ret_horizon)
+{
+	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
+	uint64_t offset;
+	if (sequence <= now.sequence || sequence >= end.sequence) {
+		*ret_horizon = sequence <= now.sequence ? now : end;
+		return 0;
+	}
+	int r = chunk_before_sequence(shard, sequence, now.offset, end.offset, &offset);
+	if (r == 0)
+		r = offset_of_sequence(shard, sequence, offset, &offset);
+	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);
+}
+
+static int horizon_at_time(struct sfs_shard *shard, uint64_t ms, struct horizon *ret_horizon)
+{
+	struct horizon end = horizon_at_end(shard);
+	uint64_t offset;
+	int r = shard_since(shard, ms, &offset);
+	if (r == -ENODATA) {
+		*ret_horizon = end;
+		return 0;
+	}
+	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);
+}
+
+/* ---- moving a shard's horizon ---- */
+
+/* Takes the first segment out of the shard if it is wholly trimmed. The caller holds append_lock. */
+static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct segment **ret_active)
+{
+	SCOPED_LOCK(&shard->lock);
+	if (!shard->base_count)
+		return false;
+	uint64_t base = shard->bases[0];
+	uint64_t end = shard->base_count > 1 ? shard->bases[1] : shard->size;
+	if (end > shard->horizon_offset || end <= base)
+		return false;
+	bool is_active = shard->active && shard->active->base_offset == base;
+	*ret_base = base;
+	*ret_active = is_active ? shard->active : NULL;
+	if (is_active)
+		shard->active = NULL;
+	shard->base_count--;
+	memmove(shard->bases, shard->bases + 1, shard->base_count * sizeof *shard->bases);
+	return true;
+}
+
+static int remove_segment(struct sfs_shard *shard, uint64_t base)
+{
+	struct sfs_store *store = shard->stream->store;
+	char path[SHARD_PATH_MAX];
+	struct stat st;
+	lru_drop(store->segments, shard->tag, base);
+	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
+	uint64_t bytes = 0;
+	if (fstatat(store->streams_dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		bytes = (uint64_t)st.st_size;
+	int r = disk_unlink(&store->disk, store->streams_dir, path);
+	shard_segment_path(shard, path, base, INDEX_SUFFIX);
+	(void)disk_unlink(&store->disk, store->streams_dir, path);
+	if (r < 0 && r != -ENOENT)
+		return r; /* it goes when the shard is opened next */
+	SCOPED_LOCK(&shard->lock);
+	shard->stored_bytes -= bytes < shard->stored_bytes ? bytes : shard->stored_bytes;
+	return 0;
+}
+
+int shard_drop_trimmed_held(struct sfs_shard *shard)
+{
+	uint64_t base;
+	struct segment *active;
+	int result = 0;
+	while (take_trimmed(shard, &base, &active)) {
+		if (active)
+			active_files_remove(shard);
+		segment_unref(active);
+		int r = remove_segment(shard, base);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}
+
+static void drop_trimmed(struct sfs_shard *shard)
+{
+	pthread_rwlock_rdlock(&shard->stream->lock);
+	if (!shard->removed && !shard->stream->removed) {
+		SCOPED_LOCK(&shard->append_lock);
+		(void)shard_drop_trimmed_held(shard);
+	}
+	pthread_rwlock_unlock(&shard->stream->lock);
+}
+
+static void tell_trimmed(struct sfs_shard *shard)
+{
+	struct sfs_store *store = shard->stream->store;
+	SCOPED_LOCK(&store->trim_watch_lock);
+	if (store->trimmed)
+		store->trimmed(store->trimmed_context, shard);
+}
+
+/* Keeps what is in the page of a horizon that is to come. Without it, it cannot be read, no more. */
+static void read_horizon_page(struct sfs_shard *shard, uint64_t horizon, struct buf *page)
+{
+	size_t bytes = horizon % SFS_PAGE_BYTES, got = 0;
+	if (!bytes || buf_reserve(page, bytes) < 0)
+		return;
+	int r = sfs_shard_read_page(shard, horizon - bytes, page->data, bytes, &got);
+	page->size = r == 0 && got == bytes ? bytes : 0;
+}
+
+/* Asks the syncer for it. */
+static void want_horizon(struct sfs_shard *shard, const struct horizon *to)
+{
+	struct buf page = {0};
+	read_horizon_page(shard, to->offset, &page);
+	SCOPED_LOCK(&shard->lock);
+	shard->wanted_horizon = *to;
+	buf_fini(&shard->wanted_page);
+	shard->wanted_page = page;
+}
+
+static int trim_shard(struct sfs_shard *shard, const struct horizon *to)
+{
+	want_horizon(shard, to);
+	struct sync_wait wait = SYNC_WAIT_INIT;
+	syncer_request(shard, sync_wait_done, &wait);
+	int r = sync_wait(&wait);
+	if (r < 0)
+		return r;
+	drop_trimmed(shard);
+	tell_trimmed(shard);
+	return 0;
+}
+
+void sfs_store_watch_trims(struct sfs_store *store,
+	void (*trimmed)(void *context, struct sfs_shard *shard), void *context)
+{
+	SCOPED_LOCK(&store->trim_watch_lock);
+	store->trimmed = trimmed;
+	store->trimmed_context = context;
+}
+
+/* ---- trimming a stream ---- */
+
+/* The shards of the table; they live as long as the stream. The caller frees the array. */
+static int copy_shards(
+	struct sfs_stream *stream, struct sfs_shard ***ret_shards, size_t *ret_count)
+{
+	pthread_rwlock_rdlock(&stream->lock);
+	size_t count = stream->shard_count;
+	struct sfs_shard **shards = malloc((count ? count : 1) * sizeof *shards);
+	if (shards && count)
+		memcpy(shards, stream->shards, count * sizeof *shards);
+	int r = !shards ? -ENOMEM : stream->removed ? -ENOENT : 0;
+	pthread_rwlock_unlock(&stream->lock);
+	if (r < 0) {
+		free(shards);
+		return r;
+	}
+	*ret_shards = shards;
+	*ret_count = count;
+	return 0;
+}
+
+enum target_kind { TRIM_ALL, TRIM_SEQUENCE, TRIM_TIME, TRIM_OFFSET };
+
+struct target {
+	enum target_kind kind;
+	uint32_t shard; /* TRIM_OFFSET */
+	uint64_t value; /* sequence number, ms, or offset */
+};
+
+static int find_horizon(
+	struct sfs_shard *shard, const struct target *target, struct horizon *ret_horizon)
+{
+	switch (target->kind) {
+	case TRIM_SEQUENCE:
+		return horizon_at_sequence(shard, target->value, ret_horizon);
+	case TRIM_TIME:
+		return horizon_at_time(shard, target->value, ret_horizon);
+	case TRIM_OFFSET:
+		return horizon_at_offset(shard, target->value, ret_horizon);
+	default:
+		*ret_horizon = horizon_at_end(shard);
+		return 0;
+	}
+}
+
+/* All places are found before the first is taken. */
+static int find_horizons(struct sfs_shard **shards, size_t count, const struct target *target,
+	struct horizon *horizons, uint64_t *ret_next_sequence)
+{
+	*ret_next_sequence = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (target->kind == TRIM_OFFSET && shards[i]->number != target->shard)
+			continue;
+		int r = shard_open(shards[i]);
+		if (r == 0)
+			r = find_horizon(shards[i], target, &horizons[i]);
+		if (r < 0)
+			return r;
+		SCOPED_LOCK(&shards[i]->lock);
+		if (shards[i]->next_sequence > *ret_next_sequence)
+			*ret_next_sequence = shards[i]->next_sequence;
+	}
+	return 0;
+}
+
+/* Moves those that have to go on. The first error; of the others, those that can go on do. */
+static int trim_shards(struct sfs_shard **shards, size_t count, const struct horizon *horizons,
+	bool *ret_moved)
+{
+	int result = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (horizons[i].offset <= horizon_now(shards[i]).offset)
+			continue;
+		int r = trim_shard(shards[i], &horizons[i]);
+		*ret_moved = true;
+		if (r < 0 && result == 0)
+			result = r;
+	}
+	return result;
+}
+
+static bool has_shard(struct sfs_shard *const *shards, size_t count, uint32_t number)
+{
+	for (size_t i = 0; i < count; i++)
+		if (shards[i]->number == number)
+			return true;
+	return false;
+}
+
+/* Takes closed shards of which nothing is left out of a copy of the table. */
+static size_t pick_emptied(struct sfs_stream *stream, struct sfs_shard **keep,
+	struct sfs_shard **emptied)
+{
+	size_t kept = 0, count = 0;
+	for (size_t i = 0; i < stream->shard_count; i++) {
+		struct sfs_shard *shard = stream->shards[i];
+		SCOPED_LOCK(&shard->lock);
+		bool gone = shard->closed && shard->opened && shard->size == shard->horizon_offset;
+		if (gone)
+			emptied[count++] = shard;
+		else
+			keep[kept++] = shard;
+	}
+	return count;
+}
+
+static void retire(struct sfs_stream *stream, struct sfs_shard *const *shards, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		stream->retired[stream->retired_count++] = shards[i];
+		SCOPED_LOCK(&shards[i]->lock);
+		shards[i]->removed = true;
+		pthread_cond_broadcast(&shards[i]->grown);
+	}
+}
+
+/* The table without the emptied shards stands in stream.json first. stream.lock is held exclusively. */
+static int shrink_table(
+	struct sfs_stream *stream, struct sfs_shard **emptied, size_t *ret_count)
+{
+	struct sfs_shard **before = stream->shards;
+	size_t count_before = stream->shard_count;
+	struct sfs_shard **keep = calloc(count_before, sizeof *keep);
+	if (!keep)
+		return -ENOMEM;
+	size_t count = pick_emptied(stream, keep, emptied);
+	size_t retired = stream->retired_count + count;
+	struct sfs_shard **list = realloc(stream->retired, (retired + 1) * sizeof *list);
+	int r = list ? 0 : -ENOMEM;
+	if (list)
+		stream->retired = list;
+	if (r == 0 && count) {
+		stream->shards = keep;
+		stream->shard_count = count_before - count;
+		r = stream_save(stream);
+	}
+	if (r < 0 || !count) {
+		stream->shards = before;
+		stream->shard_count = count_before;
+		free(keep);
+		*ret_count = 0;
+		return r;
+	}
+	free(before);
+	retire(stream, emptied, count);
+	*ret_count = count;
+	return 0;
+}
+
+/* What fails here leaves a directory that no table names, and no reader minds. */
+static void remove_shard_directory(struct sfs_stream *stream, struct sfs_shard *shard)
+{
+	struct sfs_store *store = stream->store;
+	char from[SHARD_PATH_MAX], aside[SHARD_PATH_MAX], to[2 * SHARD_PATH_MAX];
+	pthread_rwlock_rdlock(&stream->lock);
+	shard_path(shard, from, "");
+	snprintf(aside, sizeof aside, ".%s.%llu-%u%s", stream->name, (unsigned long long)stream->id,
+		shard->number, DISK_TMP_SUFFIX);
+	snprintf(to, sizeof to, "%s/shard-%04u", aside, shard->number);
+	int r = stream->removed ? -ENOENT : disk_mkdir(&store->disk, store->streams_dir, aside);
+	if (r == 0 || r == -EEXIST)
+		r = disk_rename(&store->disk, store->streams_dir, from, store->streams_dir, to);
+	pthread_rwlock_unlock(&stream->lock);
+	if (r == 0)
+		(void)store_remove_stream(store, aside);
+}
+
+/* Closed shards go with their last record. The caller holds change_lock. */
+static int drop_emptied(struct sfs_stream *stream)
+{
+	pthread_rwlock_wrlock(&stream->lock);
+	size_t count = 0;
+	_cleanup_free_ struct sfs_shard **emptied =
+		calloc(stream->shard_count + 1, sizeof *emptied);
+	int r = !emptied ? -ENOMEM
+		: stream->removed ? -ENOENT
+				  : shrink_table(stream, emptied, &count);
+	pthread_rwlock_unlock(&stream->lock);
+	for (size_t i = 0; i < count; i++)
+		remove_shard_directory(stream, emptied[i]);
+	return r;
+}
+
+static int trim_held(
+	struct sfs_stream *stream, const struct target *target, struct sfs_diag *diag)
+{
+	_cleanup_free_ struct sfs_shard **shards = NULL;
+	size_t count;
+	int r = copy_shards(stream, &shards, &count);
+	if (r < 0)
+		return r;
+	if (target->kind == TRIM_OFFSET && !has_shard(shards, count, target->shard)) {
+		diag_set(diag, "there is no shard-%04u", target->shard);
+		return -EINVAL;
+	}
+	_cleanup_free_ struct horizon *horizons = calloc(count, sizeof *horizons);
+	if (!horizons)
+		return -ENOMEM;
+	uint64_t next_sequence;
+	r = find_horizons(shards, count, target, horizons, &next_sequence);
+	if (r == -EINVAL)
+		diag_set(diag, "shard-%04u:%llu: no record begins there", target->shard,
+			(unsigned long long)target->value);
+	if (r == 0 && target->kind == TRIM_SEQUENCE && target->value > next_sequence) {
+		diag_set(diag, "%llu: the next record has sequence number %llu",
+			(unsigned long long)target->value, (unsigned long long)next_sequence);
+		r = -EINVAL;
+	}
+	if (r < 0)
+		return r;
+	bool moved = false;
+	r = trim_shards(shards, count, horizons, &moved);
+	int dropped = drop_emptied(stream);
+	if (moved) {
+		stream_wake(stream);
+		tidier_sweep_trimmed(stream);
+	}
+	return r < 0 ? r : dropped;
+}
+
+static int trim_to(struct sfs_stream *stream, const struct target *target, struct sfs_diag *diag)
+{
+	if (stream->store->read_only)
+		return -EROFS;
+	SCOPED_LOCK(&stream->change_lock);
+	return trim_held(stream, target, diag);
+}
+
+static bool parse_number(const char *text, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (!isdigit((unsigned char)*text) || number > UINT64_MAX / 10 - 1)
+			return false;
+		number = number * 10 + (uint64_t)(*text - '0');
+	}
+	*ret_number = number;
+	return true;
+}
+
+/* "shard-0000:4711", with the shard's name as it is shown. */
+static bool parse_place(const char *text, struct target *ret_target)
+{
+	const char *colon = strchr(text, ':');
+	char name[24];
+	unsigned number;
+	if (!colon || sscanf(text, "shard-%9u:", &number) != 1)
+		return false;
+	int n = snprintf(name, sizeof name, "shard-%04u", number);
+	ret_target->shard = number;
+	return n == colon - text && memcmp(name, text, (size_t)n) == 0 &&
+	       parse_number(colon + 1, &ret_target->value);
+}
+
+static bool parse_target(const char *text, struct target *ret_target)
+{
+	struct target target = {.kind = TRIM_ALL};
+	bool ok = true;
+	if (strcmp(text, "all") == 0)
+		target.kind = TRIM_ALL;
+	else if (parse_number(text, &target.value))
+		target.kind = TRIM_SEQUENCE;
+	else if (parse_place(text, &target))
+		target.kind = TRIM_OFFSET;
+	else if (when_parse(text, strlen(text), clock_wall_ms(), &target.value) == 0)
+		target.kind = TRIM_TIME;
+	else
+		ok = false;
+	*ret_target = target;
+	return ok;
+}
+
+int sfs_stream_trim(
+	struct sfs_stream *stream, const char *position, size_t bytes, struct sfs_diag *diag)
+{
+	char text[64];
+	struct target target;
+	while (bytes && isspace((unsigned char)position[bytes - 1]))
+		bytes--;
+	while (bytes && isspace((unsigned char)*position)) {
+		position++;
+		bytes--;
+	}
+	bool fits = bytes < sizeof text && !memchr(position, 0, bytes);
+	if (fits) {
+		memcpy(text, position, bytes);
+		text[bytes] = 0;
+	}
+	if (!fits || !parse_target(text, &target)) {
+		diag_set(diag, "wants all, a sequence number, a time, an age, or shard-NNNN:OFFSET");
+		return -EINVAL;
+	}
+	return trim_to(stream, &target, diag);
+}
+
+int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_bytes)
+{
+	_cleanup_free_ struct sfs_shard **shards = NULL;
+	_cleanup_(buf_fini) struct buf text = {0};
+	size_t count;
+	int r = copy_shards(stream, &shards, &count);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		r = shard_open(shards[i]);
+		if (r < 0)
+			break;
+		r = buf_printf(&text, "shard-%04u:%llu\n", shards[i]->number,
+			(unsigned long long)horizon_now(shards[i]).offset);
+	}
+	if (r == 0)
+		r = buf_append(&text, "", 1); /* never NULL */
+	if (r < 0)
+		return r;
+	*ret_bytes = text.size - 1;
+	*ret_text = (char *)text.data;
+	text = (struct buf){0};
+	return 0;
+}
+
+/* ---- retention ---- */
+
+/* Text that arrived at or after a time, in all shards. */
+static int bytes_since(
+	struct sfs_shard **shards, size_t count, uint64_t ms, uint64_t *ret_bytes)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t offset;
+		int r = shard_open(shards[i]);
+		if (r == 0)
+			r = shard_since(shards[i], ms, &offset);
+		if (r == -ENODATA)
+			continue;
+		if (r < 0)
+			return r;
+		uint64_t size = sfs_shard_size(shards[i]);
+		bytes += size > offset ? size - offset : 0;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/* The latest time since which at least `limit` bytes came: what is older can go. 0: nothing. */
+static int time_of_bytes(
+	struct sfs_stream *stream, uint64_t limit, uint64_t now_ms, uint64_t *ret_ms)
+{
+	_cleanup_free_ struct sfs_shard **shards = NULL;
+	size_t count;
+	uint64_t low = 0, high = now_ms + 1, bytes;
+	int r = copy_shards(stream, &shards, &count);
+	if (r == 0)
+		r = bytes_since(shards, count, 0, &bytes);
+	if (r < 0)
+		return r;
+	if (bytes <= limit)
+		high = low; /* all may stay */
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+		r = bytes_since(shards, count, middle, &bytes);
+		if (r < 0)
+			return r;
+		if (bytes >= limit)
+			low = middle;
+		else
+			high = middle;
+	}
+	*ret_ms = low;
+	return 0;
+}
+
+int stream_retain(struct sfs_stream *stream)
+{
+	static const uint64_t hour_ms = 3600 * 1000;
+	pthread_rwlock_rdlock(&stream->lock);
+	uint64_t hours = stream->settings.retention_hours, limit = stream->settings.retention_bytes;
+	pthread_rwlock_unlock(&stream->lock);
+	uint64_t now_ms = clock_wall_ms(), before_ms = 0;
+	if (hours && hours < now_ms / hour_ms)
+		before_ms = now_ms - hours * hour_ms;
+	int r = 0;
+	if (limit) {
+		uint64_t ms;
+		r = time_of_bytes(stream, limit, now_ms, &ms);
+		if (r == 0 && ms > before_ms)
+			before_ms = ms;
+	}
+	if (r < 0 || !before_ms)
+		return r;
+	struct sfs_diag diag;
+	struct target target = {.kind = TRIM_TIME, .value = before_ms};
+	return trim_to(stream, &target, &diag);
+}
