@@ -34,9 +34,21 @@ static mode_t drop_mode(mode_t mode)
 	return S_IFDIR | S_ISVTX | w | w >> 1;
 }
 
-static mode_t file_mode(enum node_kind kind, mode_t mode)
+/* Who may append to a key may name it; to list the keys takes r. */
+static mode_t view_dir_mode(mode_t mode)
 {
-	switch (kind) {
+	return S_IFDIR | (mode & 0555) | (mode & 0222) >> 1;
+}
+
+/* To change a stream takes more than to bring records to it: w counts only where there is r, too. */
+static mode_t control_mode(mode_t mode)
+{
+	return S_IFREG | (mode & 0444) | (mode & 0222 & (mode & 0444) >> 1);
+}
+
+static mode_t file_mode(const struct node *node, mode_t mode)
+{
+	switch (node->id.kind) {
 	case NODE_ROOT:
 	case NODE_STREAM:
 		return S_IFDIR | (mode & 07777);
@@ -49,14 +61,20 @@ static mode_t file_mode(enum node_kind kind, mode_t mode)
 	case NODE_CONSUMERS:
 	case NODE_CONSUMER:
 		return S_IFDIR | (mode & 0777);
+	case NODE_VIEW_DIR:
+		return view_dir_mode(mode);
 	case NODE_PUT:
 		return S_IFREG | (mode & 0222);
 	case NODE_SHARD:
 	case NODE_SHARD_WRITER:
-	case NODE_CONFIG:
 	case NODE_DEFAULTS:
 	case NODE_CHECKPOINT:
 		return S_IFREG | (mode & 0666);
+	case NODE_CONFIG:
+	case NODE_TRIM:
+		return control_mode(mode);
+	case NODE_VIEW:
+		return S_IFREG | (mode & (place_is_writable(node->id.place) ? 0666 : 0444));
 	default:
 		return S_IFREG | (mode & 0444);
 	}
@@ -69,7 +87,7 @@ static void fill_owner(struct fs *fs, const struct node *node, struct stat *attr
 		sfs_stream_owner(node->id.stream, &owner);
 	else
 		sfs_store_owner(fs->store, &owner);
-	attr->st_mode = file_mode(node->id.kind, owner.mode);
+	attr->st_mode = file_mode(node, owner.mode);
 	attr->st_uid = owner.uid;
 	attr->st_gid = owner.gid;
 }
@@ -113,6 +131,21 @@ static void fill_upload(const struct node *node, struct stat *attr)
 	attr->st_blksize = LARGE_BLOCK;
 }
 
+static void fill_view(const struct node *node, struct stat *attr)
+{
+	struct place *place = node->id.place;
+	fill_stream_times(node, attr);
+	attr->st_blksize = LARGE_BLOCK;
+	if (!place_has_size(place))
+		return;
+	struct sfs_shard_info info;
+	sfs_shard_info(node->id.shard, &info);
+	set_times(attr, info.last_arrival_ms);
+	SCOPED_LOCK(&place->lock);
+	uint64_t bytes = sfs_view_size(place->view);
+	set_size(attr, bytes, bytes);
+}
+
 static int fill_generated(struct fs *fs, const struct node *node, struct stat *attr)
 {
 	_cleanup_free_ char *text = NULL;
@@ -147,6 +180,7 @@ int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr)
 	case NODE_DROP:
 	case NODE_BLOBS:
 	case NODE_CONSUMERS:
+	case NODE_VIEW_DIR:
 		fill_stream_times(node, &attr);
 		break;
 	case NODE_CONSUMER:
@@ -159,6 +193,9 @@ int attr_fill(struct fs *fs, struct node *node, struct stat *ret_attr)
 		break;
 	case NODE_UPLOAD:
 		fill_upload(node, &attr);
+		break;
+	case NODE_VIEW:
+		fill_view(node, &attr);
 		break;
 	case NODE_BLOB:
 		fill_blob(node, &attr);
@@ -186,6 +223,7 @@ double attr_entry_timeout(const struct node *node)
 	case NODE_BLOB:
 	case NODE_CONSUMER:
 	case NODE_CHECKPOINT:
+	case NODE_VIEW:
 		return 0.0;
 	default:
 		return 3600.0;

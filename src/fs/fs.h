@@ -3,7 +3,9 @@
  * The state of one mount, which every request finds through fuse_req_userdata().
  *
  * Lock order, outermost first; what is on one line is never held together:
+ *   live_read.lock
  *   handle.lock
+ *   place.lock
  *   upload.lock
  *   drop.lock
  *   node_table.lock, handle_list.lock, followers, intents, notifier, committer, lock waits,
@@ -20,6 +22,7 @@
 #include "drop.h"
 #include "handle.h"
 #include "intent.h"
+#include "live.h"
 #include "locks.h"
 #include "node.h"
 #include "streamfs/store.h"
@@ -50,6 +53,7 @@ struct fs {
 	struct intent_table *intents;
 	struct lock_table *locks;
 	struct lock_waits lock_waits;
+	struct live_reads live;
 	struct notifier *notifier;
 	struct committer *committer;
 	struct parked parked;

@@ -88,6 +88,8 @@ int generated_render(struct fs *fs, const struct node *node, char **ret_text, si
 		return consumer_render(node, ret_text, ret_bytes);
 	case NODE_STATS:
 		return sfs_stream_stats(node->id.stream, ret_text, ret_bytes);
+	case NODE_TRIM:
+		return sfs_stream_horizons(node->id.stream, ret_text, ret_bytes);
 	default:
 		return -EINVAL;
 	}
@@ -95,23 +97,41 @@ int generated_render(struct fs *fs, const struct node *node, char **ret_text, si
 
 bool generated_is_setting(enum node_kind kind)
 {
-	return kind == NODE_CONFIG || kind == NODE_DEFAULTS || kind == NODE_CHECKPOINT;
+	return kind == NODE_CONFIG || kind == NODE_DEFAULTS || kind == NODE_TRIM ||
+	       kind == NODE_CHECKPOINT;
 }
 
-int generated_patch(struct fs *fs, const struct node *node, const char *json, size_t bytes)
+static int patch(struct fs *fs, const struct node *node, const char *text, size_t bytes,
+	struct sfs_diag *diag)
+{
+	switch (node->id.kind) {
+	case NODE_TRIM:
+		return sfs_stream_trim(node->id.stream, text, bytes, diag);
+	case NODE_CONFIG:
+		return sfs_stream_patch_config(node->id.stream, text, bytes, diag);
+	default:
+		return sfs_store_patch_defaults(fs->store, text, bytes, diag);
+	}
+}
+
+static const char *file_name(enum node_kind kind)
+{
+	if (kind == NODE_TRIM)
+		return "trim";
+	return kind == NODE_CONFIG ? "config" : "defaults";
+}
+
+int generated_patch(struct fs *fs, const struct node *node, const char *text, size_t bytes)
 {
 	struct sfs_diag diag = {0};
 	char name[SFS_NAME_MAX + 1] = ".streamfs";
-	int r;
 	if (node->id.kind == NODE_CHECKPOINT)
-		return consumer_set(node, json, bytes);
-	if (node->id.stream) {
+		return consumer_set(node, text, bytes);
+	int r = patch(fs, node, text, bytes, &diag);
+	if (r != -EINVAL)
+		return r;
+	if (node->id.stream)
 		sfs_stream_name(node->id.stream, name);
-		r = sfs_stream_patch_config(node->id.stream, json, bytes, &diag);
-	} else {
-		r = sfs_store_patch_defaults(fs->store, json, bytes, &diag);
-	}
-	if (r == -EINVAL)
-		log_warning("%s/%s: %s", name, node->id.stream ? "config" : "defaults", diag.text);
+	log_warning("%s/%s: %s", name, file_name(node->id.kind), diag.text);
 	return r;
 }

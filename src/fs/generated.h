@@ -11,9 +11,12 @@ struct fs;
 
 /* The content now; the caller's to free(). */
 int generated_render(struct fs *fs, const struct node *node, char **ret_text, size_t *ret_bytes);
-/* True for config, defaults and checkpoints. */
+/* True for config, trim, defaults and checkpoints. */
 bool generated_is_setting(enum node_kind kind);
-/* Merges one JSON object, or sets a checkpoint; the log is told what is wrong with one that is not taken. */
-int generated_patch(struct fs *fs, const struct node *node, const char *json, size_t bytes);
+/*
+ * Takes one JSON object, position or checkpoint; the log is told what is wrong with one that is not
+ * taken.
+ */
+int generated_patch(struct fs *fs, const struct node *node, const char *text, size_t bytes);
 
 #endif

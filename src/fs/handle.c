@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "listing.h"
 #include "node.h"
+#include "ops_view.h"
 #include "streamfs/writer.h"
 
 void handle_list_init(struct handle_list *list, struct node_table *nodes)
@@ -45,6 +46,7 @@ int handle_free(struct handle_list *list, struct handle *handle)
 		node_leave_cache(list->nodes, handle->node);
 	listing_free(handle->listing);
 	sfs_blob_close(handle->blob);
+	view_close(handle);
 	free(handle->text);
 	free(handle->lock_owners);
 	node_unref(list->nodes, handle->node);

@@ -8,17 +8,21 @@
 
 #include <bsd/sys/queue.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "opener.h"
+#include "position.h"
 
 struct listing;
+struct live_poll;
 struct node;
 struct node_table;
 struct sfs_blob;
+struct sfs_view;
 struct sfs_writer;
 struct upload;
 
@@ -28,6 +32,7 @@ enum handle_kind {
 	HANDLE_TEXT,   /* a generated file as it was at open; may take settings */
 	HANDLE_BLOB,
 	HANDLE_UPLOAD,
+	HANDLE_VIEW,
 	HANDLE_DIR,
 };
 
@@ -51,6 +56,13 @@ struct handle {
 	char *text;
 	size_t text_bytes;
 	struct sfs_blob *blob;
+	struct position reading; /* lock; of a trimmed shard or a view with a size */
+	struct sfs_view *view;	 /* lock; of a view that is read once through; else NULL */
+	bool live;		 /* lock; at its end there may be more: wait */
+	struct live_poll *poll;	 /* lock */
+	char *ahead;		 /* lock; what a poll has read */
+	size_t ahead_at, ahead_bytes;
+	int ahead_error;
 	struct upload *upload; /* a reference; counted as one of its handles */
 };
 

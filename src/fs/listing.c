@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "keyname.h"
 #include "names.h"
 #include "streamfs/consumer.h"
 
@@ -111,6 +112,73 @@ static int add_consumer(void *context, const char *name)
 	return add(entries->listing, name, names_consumer_ino(entries->stream, name), S_IFDIR);
 }
 
+static int add_place(struct listing *listing, struct sfs_stream *stream, const struct place *dir,
+	const char *name)
+{
+	struct place *place;
+	int r = place_resolve(dir, name, &place);
+	if (r < 0)
+		return r;
+	r = add(listing, name, names_place_ino(stream, place),
+		place_is_dir(place) ? S_IFDIR : S_IFREG);
+	place_free(place);
+	return r;
+}
+
+/* The names that are always there. */
+static int add_places(struct listing *listing, struct sfs_stream *stream, const struct place *dir)
+{
+	int r = 0;
+	for (const char *const *names = place_names(dir); *names && r == 0; names++)
+		r = add_place(listing, stream, dir, *names);
+	return r;
+}
+
+static int add_place_shards(
+	struct listing *listing, struct sfs_stream *stream, const struct place *dir)
+{
+	_cleanup_free_ uint32_t *numbers = NULL;
+	size_t count;
+	int r = sfs_stream_shards(stream, &numbers, &count);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		char name[NAMES_SHARD_MAX];
+		names_shard(numbers[i], name);
+		r = add_place(listing, stream, dir, name);
+	}
+	return r;
+}
+
+struct key_listing {
+	struct listing *listing;
+	const struct node *dir;
+};
+
+static int add_key(void *context, const char *key, size_t key_bytes)
+{
+	const struct key_listing *keys = context;
+	char name[KEYNAME_MAX + 1];
+	keyname_encode(key, key_bytes, name);
+	return add_place(keys->listing, keys->dir->id.stream, keys->dir->id.place, name);
+}
+
+static int add_view_content(struct listing *listing, const struct node *dir)
+{
+	const struct place *place = dir->id.place;
+	struct key_listing keys = {listing, dir};
+	int r = add_places(listing, dir->id.stream, place);
+	if (r < 0)
+		return r;
+	if (place->kind == PLACE_TOP)
+		return add_place_shards(listing, dir->id.stream, place);
+	return place->kind == PLACE_KEYS ? sfs_stream_keys(dir->id.stream, add_key, &keys) : 0;
+}
+
+static int add_stream_content(struct listing *listing, struct sfs_stream *stream)
+{
+	int r = add_shards(listing, stream, NULL);
+	return r < 0 ? r : add_places(listing, stream, NULL);
+}
+
 static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
 {
 	struct sfs_stream *stream = dir->id.stream;
@@ -119,7 +187,9 @@ static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
 	case NODE_ROOT:
 		return sfs_store_list(fs->store, add_stream, listing);
 	case NODE_STREAM:
-		return add_shards(listing, stream, NULL);
+		return add_stream_content(listing, stream);
+	case NODE_VIEW_DIR:
+		return add_view_content(listing, dir);
 	case NODE_DROP:
 		return drop_each(&fs->drop, sfs_stream_id(stream), add_upload, listing);
 	case NODE_BLOBS:

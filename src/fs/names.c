@@ -29,6 +29,7 @@ static const struct fixed_name in_stream[] = {
 	{"consumers", NODE_CONSUMERS, INO_LOCAL_CONSUMERS},
 	{"config", NODE_CONFIG, INO_LOCAL_CONFIG},
 	{"stats", NODE_STATS, INO_LOCAL_STATS},
+	{"trim", NODE_TRIM, INO_LOCAL_TRIM},
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -66,7 +67,6 @@ void names_shard(uint32_t number, char name[NAMES_SHARD_MAX])
 	snprintf(name, NAMES_SHARD_MAX, "shard-%04u", number);
 }
 
-/* Each shard has one name: no signs, no more zeros than needed. */
 bool names_parse_shard(const char *name, uint32_t *ret_number)
 {
 	char canonical[NAMES_SHARD_MAX];
@@ -99,6 +99,11 @@ uint64_t names_blob_ino(const struct sfs_stream *stream, const char *digest)
 	uint64_t bits = strtoull(head, NULL, 16) >> 2;
 	return INO_BLOBS |
 	       ((bits ^ sfs_stream_id(stream) * UINT64_C(0x9e3779b97f4a7c15)) & (INO_UPLOADS - 1));
+}
+
+uint64_t names_place_ino(const struct sfs_stream *stream, const struct place *place)
+{
+	return INO_VIEWS | (place_hash(place, sfs_stream_id(stream)) & (INO_UPLOADS - 1));
 }
 
 static uint64_t hash_name(uint64_t stream_id, const char *name)
@@ -165,6 +170,43 @@ static int resolve_shard(struct fs *fs, const struct node *dir, uint32_t number,
 	return 0;
 }
 
+/* A view with a size has it from its own start on, which is found now. */
+static int open_shard_view(
+	struct place *place, struct sfs_stream *stream, struct sfs_shard **ret_shard)
+{
+	if (place->kind != PLACE_SHARD)
+		return 0;
+	int r = sfs_stream_shard(stream, place->shard, ret_shard);
+	if (r < 0 || !place_has_size(place))
+		return r;
+	r = place_open_view(place, stream, &place->view);
+	if (r < 0)
+		sfs_shard_unref(*ret_shard);
+	return r;
+}
+
+static int resolve_place(const struct node *dir, const char *name, struct node_identity *ret_id)
+{
+	struct place *place;
+	struct sfs_shard *shard = NULL;
+	int r = place_resolve(dir->id.place, name, &place);
+	if (r < 0)
+		return r;
+	r = open_shard_view(place, dir->id.stream, &shard);
+	if (r < 0) {
+		place_free(place);
+		return r;
+	}
+	*ret_id = (struct node_identity){
+		.kind = place_is_dir(place) ? NODE_VIEW_DIR : NODE_VIEW,
+		.ino = names_place_ino(dir->id.stream, place),
+		.stream = sfs_stream_ref(dir->id.stream),
+		.shard = shard,
+		.place = place,
+	};
+	return 0;
+}
+
 static int resolve_in_stream(struct fs *fs, const struct node *dir, const char *name, pid_t tid,
 	struct node_identity *ret_id)
 {
@@ -180,7 +222,7 @@ static int resolve_in_stream(struct fs *fs, const struct node *dir, const char *
 		return 0;
 	}
 	if (!names_parse_shard(name, &number))
-		return -ENOENT;
+		return resolve_place(dir, name, ret_id);
 	return resolve_shard(fs, dir, number, tid, ret_id);
 }
 
@@ -299,6 +341,8 @@ int names_resolve(struct fs *fs, const struct node *dir, const char *name,
 								 : -ENOENT;
 	case NODE_CONSUMER:
 		return resolve_checkpoint(fs, dir, name, ctx->pid, ret_id);
+	case NODE_VIEW_DIR:
+		return resolve_place(dir, name, ret_id);
 	default:
 		return -ENOTDIR;
 	}

@@ -3,6 +3,7 @@
 #ifndef FS_NAMES_H
 #define FS_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "node.h"
@@ -29,7 +30,7 @@ int names_resolve(struct fs *fs, const struct node *dir, const char *name,
 
 enum { NAMES_SHARD_MAX = 32 }; /* bytes of a shard's name and its NUL */
 void names_shard(uint32_t number, char name[NAMES_SHARD_MAX]);
-/* Each shard has one name. False: this is none's. */
+/* Each shard has one name: no signs, no more zeros than needed. False: not such a name. */
 bool names_parse_shard(const char *name, uint32_t *ret_number);
 /* What a consumer and a checkpoint are; the caller's to give back with identity_fini(). */
 int names_consumer(const struct node *dir, const char *name, struct node_identity *ret_id);
@@ -40,6 +41,7 @@ uint64_t names_checkpoint_ino(
 /* The inode number of a file of a stream. */
 uint64_t names_ino(const struct sfs_stream *stream, uint32_t local);
 uint64_t names_blob_ino(const struct sfs_stream *stream, const char *digest);
+uint64_t names_place_ino(const struct sfs_stream *stream, const struct place *place);
 /* Names an upload for the intent table. */
 uint64_t names_upload_key(uint64_t stream_id, const char *name);
 

@@ -21,6 +21,7 @@ RB_GENERATE_INTERNAL(node_tree, node, by_identity, node_compare, __attribute__((
 
 void identity_fini(struct node_identity *id)
 {
+	place_free(id->place);
 	sfs_shard_unref(id->shard);
 	sfs_stream_unref(id->stream);
 	if (id->upload)
@@ -82,12 +83,18 @@ static bool is_same(const struct node *node, const struct node_identity *id)
 {
 	return node->id.kind == id->kind && node->id.upload == id->upload &&
 	       node->id.shard == id->shard && is_same_consumer(&node->id, id) &&
-	       strcmp(node->id.digest, id->digest) == 0;
+	       strcmp(node->id.digest, id->digest) == 0 &&
+	       (!id->place || place_equal(node->id.place, id->place));
 }
 
-/* Two files of the hashed numbers can share an inode number, once in 2^62; a thread's own node can be in use. */
+/*
+ * Two files of hashed numbers can share one, once in 2^62; a thread's own node can be in use. A view's
+ * file is what it was when it was looked up, and a key's is written by many at once.
+ */
 static bool is_usable(struct node *node, const struct node_identity *id)
 {
+	if (id->kind == NODE_VIEW)
+		return false;
 	return is_same(node, id) && (id->tid == 0 || atomic_load(&node->busy) == 0);
 }
 
@@ -201,16 +208,44 @@ bool node_make_direct(struct node_table *table, struct node *node)
 	return node->cached == 0;
 }
 
+/* A reference keeps the node; the kernel's word of forgetting it may come meanwhile. */
+static struct node *next_reader(struct node_table *table, const struct sfs_shard *shard,
+	struct node *after)
+{
+	SCOPED_LOCK(&table->lock);
+	struct node *node = after ? LIST_NEXT(after, all) : LIST_FIRST(&table->all);
+	while (node && (node->id.kind != NODE_SHARD || node->id.shard != shard))
+		node = LIST_NEXT(node, all);
+	if (node)
+		node->refs++;
+	return node;
+}
+
+void node_each_reader(struct node_table *table, const struct sfs_shard *shard,
+	void (*each)(void *context, struct node *node), void *context)
+{
+	struct node *node = next_reader(table, shard, NULL);
+	while (node) {
+		node_ref(table, node); /* for the callee: it may give it back at once */
+		each(context, node);
+		struct node *next = next_reader(table, shard, node);
+		node_unref(table, node);
+		node = next;
+	}
+}
+
 int node_tail(const struct node *node, char *buffer, size_t bytes)
 {
 	char stream[SFS_NAME_MAX + 1];
 	char name[UPLOAD_NAME_MAX + 1] = "put";
 	bool in_drop = node->id.kind == NODE_UPLOAD;
+	const struct place *place = node->id.place;
 	sfs_stream_name(node->id.stream, stream);
 	if (in_drop)
 		upload_name(node->id.upload, name);
 	else if (node->id.shard)
 		names_shard((uint32_t)(node->id.ino & 0xffffff) - INO_LOCAL_SHARDS, name);
-	int n = snprintf(buffer, bytes, "/%s%s/%s", stream, in_drop ? "/drop" : "", name);
+	int n = place ? snprintf(buffer, bytes, "/%s/keys/%s", stream, place->name)
+		      : snprintf(buffer, bytes, "/%s%s/%s", stream, in_drop ? "/drop" : "", name);
 	return n < 0 || (size_t)n >= bytes ? -ENAMETOOLONG : 0;
 }

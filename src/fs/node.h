@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "followers.h"
+#include "place.h"
 #include "streamfs/blob.h"
 #include "streamfs/shard.h"
 #include "streamfs/stream.h"
@@ -42,6 +43,7 @@ enum node_kind {
 	NODE_PUT,
 	NODE_CONFIG,
 	NODE_STATS,
+	NODE_TRIM,
 	NODE_DROP,
 	NODE_UPLOAD,
 	NODE_BLOBS,
@@ -49,6 +51,8 @@ enum node_kind {
 	NODE_CONSUMERS,
 	NODE_CONSUMER, /* a consumer's directory and what is in it */
 	NODE_CHECKPOINT,
+	NODE_VIEW_DIR,
+	NODE_VIEW,
 };
 
 /* Inode numbers: the stream's id above, which file of it below; never given again. */
@@ -67,11 +71,13 @@ enum {
 	INO_LOCAL_DROP,
 	INO_LOCAL_BLOBS,
 	INO_LOCAL_CONSUMERS,
+	INO_LOCAL_TRIM,
 	INO_LOCAL_SHARDS = 0x1000, /* plus the shard's number */
 };
 #define INO_UPLOADS (UINT64_C(1) << 62) /* plus a counter: these do not outlive the mount */
 #define INO_BLOBS (UINT64_C(1) << 63)	/* plus 62 bits of the digest and the stream's id */
 #define INO_CONSUMERS INO_BLOBS		/* plus 62 bits that the name and the stream's id make */
+#define INO_VIEWS (INO_BLOBS | INO_UPLOADS) /* plus 62 bits of the path and the stream's id */
 
 /* What a blob's attributes need; they never change. */
 struct blob_figures {
@@ -88,6 +94,7 @@ struct node_identity {
 	struct sfs_stream *stream; /* all below a stream's directory, and that itself */
 	struct sfs_shard *shard;
 	struct upload *upload;
+	struct place *place; /* views; owned */
 	char digest[SFS_DIGEST_HEX + 1];
 	struct blob_figures blob;
 	char *consumer;	 /* its name; its own */
@@ -161,6 +168,13 @@ void node_leave_cache(struct node_table *table, struct node *node);
  * nobody reads it through the cache: it is safe then to write by it.
  */
 bool node_make_direct(struct node_table *table, struct node *node);
+
+/*
+ * Calls `each` with every node through which the kernel may have cached text of the shard, each
+ * with a reference of the callee's.
+ */
+void node_each_reader(struct node_table *table, const struct sfs_shard *shard,
+	void (*each)(void *context, struct node *node), void *context);
 
 /* "stream/name" as a path into the mount ends: what /proc shows of a descriptor. */
 enum { NODE_TAIL_MAX = 2048 };

@@ -61,9 +61,22 @@ static bool drop_last_page(struct notifier *notifier, struct notifier_job *job, 
 	return followers_gone(&node->followers, job->invalidated_ns);
 }
 
+/* With the page in which the text that is left begins. */
+static void forget_trimmed(struct notifier *notifier, const struct notifier_job *job)
+{
+	fuse_lowlevel_notify_inval_inode(
+		notifier->session, job->nodeid, 0, (off_t)job->trimmed_bytes);
+}
+
 /* False: to be tried again. */
 static bool serve(struct notifier *notifier, struct notifier_job *job)
 {
+	if (job->trimmed_bytes)
+		forget_trimmed(notifier, job);
+	if (job->trimmed_bytes || !job->node) {
+		job->tell(job, 0, 0);
+		return true;
+	}
 	uint64_t told = atomic_load(&job->node->told_bytes);
 	if (job->size_bytes > told) {
 		if (!drop_last_page(notifier, job, told))

@@ -32,12 +32,14 @@ struct notifier;
 
 struct notifier_job {
 	STAILQ_ENTRY(notifier_job) queue;
-	struct node *node; /* of kind NODE_SHARD; must live until `tell` is called */
+	struct node *node; /* of kind NODE_SHARD; must live until `tell` is called. NULL: only tell */
 	uint64_t nodeid;
 	/* The notifier's own, zero at first: the size whose page was dropped, and when. */
 	uint64_t invalidated_told;
 	uint64_t invalidated_ns;
 	uint64_t size_bytes; /* published when it was invalidated, or asked for */
+	/* Not 0: text below this offset was trimmed and must not be served from the cache. */
+	uint64_t trimmed_bytes;
 	unsigned tries;
 	/*
 	 * Called once: with 0 and a size that may now be told, from the notifier's thread, or with

@@ -175,7 +175,10 @@ static int set_size(struct node *node, off_t size)
 	case NODE_CHECKPOINT:
 		return 0;
 	case NODE_PUT:
+	case NODE_TRIM:
 		return size == 0 ? 0 : -EPERM;
+	case NODE_VIEW:
+		return size == 0 && place_is_writable(node->id.place) ? 0 : -EPERM;
 	default:
 		return -EPERM;
 	}

@@ -11,6 +11,7 @@
 #include "names.h"
 #include "opener.h"
 #include "ops.h"
+#include "ops_view.h"
 #include "streamfs/upload.h"
 #include "streamfs/writer.h"
 
@@ -60,15 +61,10 @@ static int open_reader(const struct opening *o, struct handle **ret_handle)
 	return r;
 }
 
-static int open_writer(const struct opening *o, struct handle **ret_handle)
+static int make_writer(
+	const struct opening *o, struct sfs_writer *writer, struct handle **ret_handle)
 {
-	struct sfs_writer *writer;
-	struct sfs_shard *shard = o->node->id.shard;
-	int r = shard ? sfs_writer_open_shard(shard, &writer)
-		      : sfs_writer_open_put(o->node->id.stream, &writer);
-	if (r < 0)
-		return r;
-	r = make_handle(o, HANDLE_WRITER, ret_handle);
+	int r = make_handle(o, HANDLE_WRITER, ret_handle);
 	if (r < 0) {
 		sfs_writer_close(writer);
 		return r;
@@ -76,6 +72,15 @@ static int open_writer(const struct opening *o, struct handle **ret_handle)
 	(*ret_handle)->writer = writer;
 	handle_set_busy_locked(*ret_handle, true);
 	return 0;
+}
+
+static int open_writer(const struct opening *o, struct handle **ret_handle)
+{
+	struct sfs_writer *writer;
+	struct sfs_shard *shard = o->node->id.shard;
+	int r = shard ? sfs_writer_open_shard(shard, &writer)
+		      : sfs_writer_open_put(o->node->id.stream, &writer);
+	return r < 0 ? r : make_writer(o, writer, ret_handle);
 }
 
 /*
@@ -118,6 +123,29 @@ static int open_shard_writer(const struct opening *o, struct handle **ret_handle
 	if (wants_write(o))
 		return open_writer(o, ret_handle);
 	return before == INTENT_WRITE ? -ESTALE : make_handle(o, HANDLE_SHARD, ret_handle);
+}
+
+static int open_key_writer(const struct opening *o, struct handle **ret_handle)
+{
+	const struct place *place = o->node->id.place;
+	struct sfs_writer *writer;
+	if (!place_is_writable(place) || wants_read(o))
+		return -EACCES;
+	int r = sfs_writer_open_key(o->node->id.stream, place->key, place->key_bytes, &writer);
+	return r < 0 ? r : make_writer(o, writer, ret_handle);
+}
+
+static int open_view(const struct opening *o, struct handle **ret_handle)
+{
+	if (wants_write(o))
+		return open_key_writer(o, ret_handle);
+	int r = make_handle(o, HANDLE_VIEW, ret_handle);
+	if (r < 0)
+		return r;
+	r = view_open(*ret_handle);
+	if (r < 0)
+		handle_free(&o->fs->handles, *ret_handle);
+	return r;
 }
 
 static int open_text(const struct opening *o, struct handle **ret_handle)
@@ -196,6 +224,8 @@ static int open_node(const struct opening *o, struct handle **ret_handle)
 		return open_upload(o, ret_handle);
 	case NODE_BLOB:
 		return open_blob(o, ret_handle);
+	case NODE_VIEW:
+		return open_view(o, ret_handle);
 	case NODE_README:
 	case NODE_VERSION:
 	case NODE_METRICS:
@@ -203,6 +233,7 @@ static int open_node(const struct opening *o, struct handle **ret_handle)
 	case NODE_CONFIG:
 	case NODE_STATS:
 	case NODE_CHECKPOINT:
+	case NODE_TRIM:
 		return open_text(o, ret_handle);
 	default:
 		return -EISDIR;
@@ -214,6 +245,7 @@ static void describe(const struct handle *handle, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)handle;
 	fi->direct_io = !handle->cached;
 	fi->keep_cache = handle->cached;
+	fi->nonseekable = handle->view != NULL;
 }
 
 void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "errors.h"
 #include "ops.h"
+#include "ops_view.h"
 
 static int read_text(
 	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
@@ -21,6 +22,16 @@ static int read_text(
 	return 0;
 }
 
+/* A trim can come in the middle of a read. */
+static bool is_trimmed(const struct handle *handle, uint64_t offset)
+{
+	struct sfs_shard_info info;
+	if (handle->blob)
+		return false;
+	sfs_shard_info(handle->node->id.shard, &info);
+	return info.horizon_offset > offset;
+}
+
 /* The least that a read must bring, of a file of this size. */
 static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
 {
@@ -29,19 +40,44 @@ static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
 	return size - offset < bytes ? (size_t)(size - offset) : bytes;
 }
 
+/* The bytes of a shard that was trimmed are read by the handle's own position. */
+static int read_trimmed(struct handle *handle, uint64_t horizon, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
+{
+	uint64_t at;
+	size_t n;
+	SCOPED_LOCK(&handle->lock);
+	int r = position_map(&handle->reading, offset, horizon, &at);
+	if (r == 0)
+		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	position_advance(&handle->reading, offset, n);
+	*ret_bytes = n;
+	return 0;
+}
+
+static int read_shard(
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	struct sfs_shard_info info;
+	sfs_shard_info(handle->node->id.shard, &info);
+	return read_trimmed(handle, info.horizon_offset, offset, buffer, bytes, ret_bytes);
+}
+
 static int read_stored(
-	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	struct sfs_shard *shard = handle->node->id.shard;
 	uint64_t size = handle->blob ? sfs_blob_size(handle->blob) : sfs_shard_size(shard);
 	size_t n;
 	int r = handle->blob ? sfs_blob_read(handle->blob, offset, buffer, bytes, &n)
-			     : sfs_shard_read(shard, offset, buffer, bytes, &n);
+			     : sfs_shard_read_page(shard, offset, buffer, bytes, &n);
 	if (r < 0)
 		return r;
 	/* The page cache would take a read that ends before damage for the end, and add zeros. */
 	if (handle->cached && n < expected(size, offset, bytes))
-		return -EBADMSG;
+		return is_trimmed(handle, offset) ? -ESTALE : -EBADMSG;
 	*ret_bytes = n;
 	return 0;
 }
@@ -55,10 +91,14 @@ static int read_handle(
 	case HANDLE_UPLOAD:
 		return upload_read(handle->upload, offset, buffer, bytes, ret_bytes);
 	case HANDLE_WRITER:
-		return handle->node->id.shard
-			       ? read_stored(handle, offset, buffer, bytes, ret_bytes)
-			       : -EACCES;
+		return handle->node->id.shard ? read_shard(handle, offset, buffer, bytes, ret_bytes)
+					      : -EACCES;
+	case HANDLE_VIEW:
+		return view_read_at(handle, offset, buffer, bytes, ret_bytes);
 	case HANDLE_SHARD:
+		if (!handle->cached)
+			return read_shard(handle, offset, buffer, bytes, ret_bytes);
+		return read_stored(handle, offset, buffer, bytes, ret_bytes);
 	case HANDLE_BLOB:
 		return read_stored(handle, offset, buffer, bytes, ret_bytes);
 	default:
@@ -70,33 +110,49 @@ void op_read(
 	fuse_req_t req, fuse_ino_t nodeid, size_t bytes, off_t offset, struct fuse_file_info *fi)
 {
 	(void)nodeid;
+	struct handle *handle = fs_handle(fi);
+	if (handle->view) {
+		live_read(req, handle, bytes, fi->flags & O_NONBLOCK);
+		return;
+	}
 	_cleanup_free_ char *buffer = malloc(bytes);
 	size_t n = 0;
 	int r = buffer ? 0 : -ENOMEM;
 	if (r == 0)
-		r = read_handle(fs_handle(fi), (uint64_t)offset, buffer, bytes, &n);
+		r = read_handle(handle, (uint64_t)offset, buffer, bytes, &n);
 	if (r < 0)
 		fuse_reply_err(req, fs_errno(r));
 	else
 		fuse_reply_buf(req, buffer, n);
 }
 
+static uint64_t horizon_of(struct node *node)
+{
+	struct place *place = node->id.place;
+	struct sfs_shard_info info = {0};
+	if (node->id.kind == NODE_VIEW && place->view) {
+		SCOPED_LOCK(&place->lock);
+		return sfs_view_horizon(place->view);
+	}
+	if (node->id.shard)
+		sfs_shard_info(node->id.shard, &info);
+	return info.horizon_offset;
+}
+
 /* Data is from the trim horizon to the end, without holes. */
 static int seek(struct fs *fs, struct node *node, uint64_t offset, int whence, off_t *ret_offset)
 {
-	struct sfs_shard_info info = {0};
 	struct stat attr;
 	int r = attr_fill(fs, node, &attr);
 	if (r < 0)
 		return r;
 	if (offset >= (uint64_t)attr.st_size)
 		return -ENXIO;
-	if (node->id.shard)
-		sfs_shard_info(node->id.shard, &info);
+	uint64_t horizon = horizon_of(node);
 	if (whence == SEEK_HOLE)
 		*ret_offset = attr.st_size;
 	else if (whence == SEEK_DATA)
-		*ret_offset = (off_t)(offset > info.horizon_offset ? offset : info.horizon_offset);
+		*ret_offset = (off_t)(offset > horizon ? offset : horizon);
 	else
 		return -EINVAL;
 	return 0;

@@ -4,6 +4,7 @@
 #include "generated.h"
 #include "ops.h"
 #include "streamfs/writer.h"
+#include "trims.h"
 
 /*
  * A request that is answered when a writer's records are durable. The store may say so before
@@ -146,6 +147,8 @@ void op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t bytes,
 	int r = write_handle(fs_of(req), handle, data, bytes, offset, durable, &taken);
 	if (r < 0)
 		fuse_reply_err(req, fs_errno(r));
+	else if (handle->node->id.kind == NODE_TRIM)
+		trims_reply(req, taken);
 	else
 		fuse_reply_write(req, taken);
 }

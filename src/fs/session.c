@@ -9,6 +9,7 @@
 #include "notifier.h"
 #include "ops.h"
 #include "stopper.h"
+#include "trims.h"
 
 enum {
 	MAX_WRITE_BYTES = 1024 * 1024,
@@ -72,6 +73,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.fsync = op_fsync,
 	.release = op_release,
 	.lseek = op_lseek,
+	.poll = op_poll,
 	.getlk = op_getlk,
 	.setlk = op_setlk,
 	.flock = op_flock,
@@ -90,6 +92,7 @@ static int fs_init(struct fs *fs, struct sfs_store *store, const struct fs_optio
 	drop_init(&fs->drop);
 	pthread_mutex_init(&fs->lock_waits.lock, NULL);
 	LIST_INIT(&fs->lock_waits.all);
+	live_reads_init(&fs->live);
 	pthread_mutex_init(&fs->parked.lock, NULL);
 	pthread_cond_init(&fs->parked.none, NULL);
 	fs->intents = intent_table_new();
@@ -106,6 +109,7 @@ static void fs_fini(struct fs *fs)
 	pthread_cond_destroy(&fs->parked.none);
 	pthread_mutex_destroy(&fs->parked.lock);
 	pthread_mutex_destroy(&fs->lock_waits.lock);
+	live_reads_fini(&fs->live);
 	node_table_fini(&fs->nodes);
 	drop_fini(&fs->drop);
 	pthread_mutex_destroy(&fs->handles.lock);
@@ -130,6 +134,8 @@ static void answer_parked(struct fs *fs)
 	lock_waits_cancel(fs);
 	committer_free(fs->committer);
 	fs->committer = NULL;
+	live_reads_end(fs);
+	trims_unwatch(fs);
 	SCOPED_LOCK(&fs->parked.lock);
 	while (fs->parked.count > 0)
 		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);
@@ -165,6 +171,7 @@ static int serve(struct fs *fs, struct stopper *stopper)
 {
 	int r = notifier_start(fs->session, &fs->notifier);
 	if (r == 0) {
+		trims_watch(fs);
 		r = stopper_start(stopper, fs->session, fs->notifier);
 		if (r == 0) {
 			r = loop(fs->session);

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	int r = key_rule_find(&rule, record, record_bytes, scratch, &key, &key_bytes);
 	must(r == 0 || (r == -ENOENT && !key && !key_bytes));
 	if (r == 0) {
-		must(key_valid(key, key_bytes));
+		must(sfs_key_valid(key, key_bytes));
 		must(lies_in(key, key_bytes, record, record_bytes) ||
 			lies_in(key, key_bytes, scratch, sizeof scratch));
 	}

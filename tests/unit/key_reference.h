@@ -79,7 +79,7 @@ static inline bool reference_agrees(
 	if (json_is_string(value)) {
 		const char *text = json_string_value(value);
 		size_t bytes = json_string_length(value);
-		if (!key_valid(text, bytes))
+		if (!sfs_key_valid(text, bytes))
 			return result == -ENOENT;
 		return result == 0 && key_bytes == bytes && memcmp(key, text, bytes) == 0;
 	}

@@ -344,7 +344,7 @@ END_TEST
 
 static bool valid(const char *key)
 {
-	return key_valid(key, strlen(key));
+	return sfs_key_valid(key, strlen(key));
 }
 
 START_TEST(valid_keys_are_utf8_without_nul_and_newline)
@@ -354,18 +354,18 @@ START_TEST(valid_keys_are_utf8_without_nul_and_newline)
 	ck_assert(valid("twelve bytes é and on"));
 	ck_assert(valid("\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xEF\xBF\xBF"));
 	ck_assert(valid("\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
-	ck_assert(!key_valid("", 0));
+	ck_assert(!sfs_key_valid("", 0));
 	for (size_t i = 0; i < 20; i++) {
 		char key[20];
 		memset(key, 'k', sizeof key);
 		key[i] = '\n';
-		ck_assert(!key_valid(key, sizeof key));
+		ck_assert(!sfs_key_valid(key, sizeof key));
 		key[i] = '\0';
-		ck_assert(!key_valid(key, sizeof key));
+		ck_assert(!sfs_key_valid(key, sizeof key));
 		key[i] = '\x80';
-		ck_assert(!key_valid(key, sizeof key));
+		ck_assert(!sfs_key_valid(key, sizeof key));
 		key[i] = '\v';
-		ck_assert(key_valid(key, sizeof key));
+		ck_assert(sfs_key_valid(key, sizeof key));
 	}
 }
 END_TEST

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a handle reads in a file whose beginning was trimmed. Offsets stay what they were, but who
+ * reads from the beginning is given what is there: a reading that begins below the horizon (the
+ * first of a handle, or one at offset 0) begins at the horizon and goes on from there, although the
+ * kernel counts from where it asked. Who was in the middle when a trim passed him is told: -ESTALE.
+ *
+ * Zero-initialised is a handle that has read nothing. Not thread-safe.
+ */
+#ifndef FS_POSITION_H
+#define FS_POSITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct position {
+	bool begun;	/* it has read */
+	bool shifted;	/* what it reads is `shift` further on than the kernel counts */
+	uint64_t next;	/* where the kernel counts the last read's end */
+	uint64_t shift;
+};
+
+/* Which offset a read at `offset` is to be served from. -ESTALE: it fell behind the horizon. */
+int position_map(
+	struct position *position, uint64_t offset, uint64_t horizon, uint64_t *ret_offset);
+/* The read at `offset` brought so many bytes. */
+void position_advance(struct position *position, uint64_t offset, size_t bytes);
+
+#endif
