@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs a command on each record, one at a time; records that it fails on go to a dead-letter stream,
+# so that one bad record does not hold up the others. Progress is kept as a consumer's checkpoint.
+#
+#   dead-letter.sh STREAM NAME DEAD-STREAM COMMAND [ARGUMENT…]
+set -eu
+stream=$1 name=$2 dead=$3
+shift 3
+[ -d "$stream/consumers/$name" ] || mkdir "$stream/consumers/$name"
+
+for checkpoint in "$stream/consumers/$name"/shard-*; do
+	shard=$stream/$(basename "$checkpoint") at=$(cat "$checkpoint")
+	tail -c +$((at + 1)) "$shard" | while IFS= read -r record; do
+		printf '%s\n' "$record" | "$@" || printf '%s\n' "$record" >>"$dead/put"
+		at=$((at + $(printf '%s\n' "$record" | wc -c)))
+		echo "$at" >"$checkpoint"
+	done
+done
