@@ -356,7 +356,7 @@ static int change(struct reshape *p, struct settings *settings)
 static int commit(struct reshape *p, struct settings *settings)
 {
 	struct sfs_stream *stream = p->stream;
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	bool used = false;
 	int r = stream->removed ? -ENOENT : p->anew ? was_used(stream, &used) : 0;
 	if (r == 0)

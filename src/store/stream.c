@@ -11,6 +11,7 @@
 
 #include <bsd/stdlib.h>
 #include <stdio.h>
+#include <time.h>
 
 bool sfs_stream_name_valid(const char *name)
 {
@@ -44,6 +45,24 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	blobs_init(&stream->blobs, &store->disk, -1);
 	stream->blobs.stop = &store->closing;
 	return stream;
+}
+
+void stream_lock_alone(struct sfs_stream *stream)
+{
+	enum { PATIENCE_NS = 20 * 1000 * 1000, SECOND_NS = 1000 * 1000 * 1000 };
+	static const struct timespec pause = {.tv_nsec = PATIENCE_NS};
+	for (;;) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += PATIENCE_NS;
+		if (until.tv_nsec >= SECOND_NS) {
+			until.tv_sec++;
+			until.tv_nsec -= SECOND_NS;
+		}
+		if (pthread_rwlock_timedwrlock(&stream->lock, &until) == 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
 }
 
 void stream_free(struct sfs_stream *stream)
@@ -227,7 +246,7 @@ void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms)
 
 int sfs_stream_set_owner(struct sfs_stream *stream, const struct sfs_owner *owner)
 {
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	struct sfs_owner before = stream->owner;
 	uint64_t changed_ms = stream->changed_ms;
 	stream->owner = *owner;
@@ -265,7 +284,7 @@ int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_by
 /* With the same number of shards. Swaps the old settings for the new. */
 static int change_settings(struct sfs_stream *stream, struct settings *settings)
 {
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	struct settings before = stream->settings;
 	uint64_t changed_ms = stream->changed_ms;
 	stream->settings = *settings;

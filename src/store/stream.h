@@ -13,6 +13,12 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name);
 /* Frees it, wherever it stands. Nothing of it may be queued any more. */
 void stream_free(struct sfs_stream *stream);
 
+/*
+ * Takes stream.lock exclusively. An append of gigabytes holds it shared for long; waiting for that,
+ * it steps back now and then, so that other appends go on.
+ */
+void stream_lock_alone(struct sfs_stream *stream);
+
 /* Makes the first `count` shards of an empty stream, evenly over the hash space. 0, -ENOMEM. */
 int stream_set_shards(struct sfs_stream *stream, uint32_t count);
 /* Makes the table of open shards anew. */

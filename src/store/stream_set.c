@@ -250,7 +250,7 @@ static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX]
 {
 	struct sfs_store *store = stream->store;
 	temporary_name(stream, temporary);
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	int r = check_empty(stream);
 	if (r == 0 && store->blob_dir >= 0)
 		r = stream_open_blobs(stream, false); /* to remove them, they must be known */
@@ -320,7 +320,7 @@ static void set_name(struct sfs_stream *stream, const char *name)
 static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const char *to)
 {
 	uint64_t changed_ms = 0;
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	int r = is_taken(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
 	pthread_rwlock_wrlock(&stream->path_lock);
 	if (r == 0) {

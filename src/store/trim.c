@@ -480,7 +480,7 @@ static void remove_shard_directory(struct sfs_stream *stream, struct sfs_shard *
 /* Closed shards go with their last record. The caller holds change_lock. */
 static int drop_emptied(struct sfs_stream *stream)
 {
-	pthread_rwlock_wrlock(&stream->lock);
+	stream_lock_alone(stream);
 	size_t count = 0;
 	_cleanup_free_ struct sfs_shard **emptied =
 		calloc(stream->shard_count + 1, sizeof *emptied);

@@ -72,22 +72,45 @@ static void *sync_and_read(void *context)
 
 START_TEST(syncs_and_reads_do_not_wait_behind_an_exclusive_request)
 {
-	pthread_t writer, user;
+	pthread_t user;
 	sem_t done;
 	sem_init(&done, 0, 0);
 	make_segments();
 	append_lines_one_by_one(LINES, 1, PAD); /* a new segment: the directory has to be synced */
 	tidier_drain(store->tidier);
 	lru_drop(store->segments, shard->tag, 0);
+	pthread_rwlock_wrlock(&stream->lock); /* as a change of settings does */
+	ck_assert_int_eq(pthread_create(&user, NULL, sync_and_read, &done), 0);
+	bool in_time = wait_for(&done);
+	pthread_rwlock_unlock(&stream->lock);
+	pthread_join(user, NULL);
+	ck_assert(in_time);
+}
+END_TEST
+
+static void *append_some(void *context)
+{
+	append_lines_one_by_one(LINES, 3, PAD);
+	sem_post(context);
+	return NULL;
+}
+
+START_TEST(appends_go_on_while_a_change_waits_for_a_long_one)
+{
+	pthread_t writer, user;
+	sem_t done;
+	sem_init(&done, 0, 0);
+	make_segments();
 	pthread_rwlock_rdlock(&stream->lock); /* as a long record does that is being appended */
 	ck_assert_int_eq(pthread_create(&writer, NULL, want_exclusively, NULL), 0);
 	wait_for_writer();
-	ck_assert_int_eq(pthread_create(&user, NULL, sync_and_read, &done), 0);
+	ck_assert_int_eq(pthread_create(&user, NULL, append_some, &done), 0);
 	bool in_time = wait_for(&done);
 	pthread_rwlock_unlock(&stream->lock);
 	pthread_join(user, NULL);
 	pthread_join(writer, NULL);
 	ck_assert(in_time);
+	check_lines(LINES + 3, PAD);
 }
 END_TEST
 
@@ -215,6 +238,7 @@ int main(void)
 	tcase_add_test(tcase, a_merge_keeps_nobody_waiting);
 	tcase_add_test(tcase, closing_ends_a_merge_under_way);
 	tcase_add_test(tcase, syncs_and_reads_do_not_wait_behind_an_exclusive_request);
+	tcase_add_test(tcase, appends_go_on_while_a_change_waits_for_a_long_one);
 	tcase_add_test(tcase, a_segment_is_merged_once);
 	tcase_add_test(tcase, few_descriptors_do_for_many_shards);
 	return run_suite(suite);
