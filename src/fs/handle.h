@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "opener.h"
-#include "position.h"
+#include "reading.h"
 
 struct listing;
 struct live_poll;
@@ -56,7 +56,7 @@ struct handle {
 	char *text;
 	size_t text_bytes;
 	struct sfs_blob *blob;
-	struct position reading; /* lock; of a trimmed shard or a view with a size */
+	struct reading reading; /* lock; of a trimmed shard or a view with a size */
 	struct sfs_view *view;	 /* lock; of a view that is read once through; else NULL */
 	bool live;		 /* lock; at its end there may be more: wait */
 	struct live_poll *poll;	 /* lock */

@@ -47,12 +47,12 @@ static int read_trimmed(struct handle *handle, uint64_t horizon, uint64_t offset
 	uint64_t at;
 	size_t n;
 	SCOPED_LOCK(&handle->lock);
-	int r = position_map(&handle->reading, offset, horizon, &at);
+	int r = reading_map(&handle->reading, offset, horizon, &at);
 	if (r == 0)
 		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	position_advance(&handle->reading, offset, n);
+	reading_advance(&handle->reading, offset, n);
 	*ret_bytes = n;
 	return 0;
 }

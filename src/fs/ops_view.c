@@ -34,12 +34,12 @@ int view_read_at(
 	size_t n = 0;
 	SCOPED_LOCK(&handle->lock);
 	SCOPED_LOCK(&place->lock);
-	int r = position_map(&handle->reading, offset, sfs_view_horizon(place->view), &at);
+	int r = reading_map(&handle->reading, offset, sfs_view_horizon(place->view), &at);
 	if (r == 0)
 		r = sfs_view_pread(place->view, at, buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	position_advance(&handle->reading, offset, n);
+	reading_advance(&handle->reading, offset, n);
 	*ret_bytes = n;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "position.h"
+#include "reading.h"
 
 #include <check.h>
 #include <errno.h>
@@ -7,24 +7,24 @@
 
 /* A read of `bytes` at `offset` must be served from `want`. */
 static void reads(
-	struct position *p, uint64_t offset, uint64_t horizon, size_t bytes, uint64_t want)
+	struct reading *p, uint64_t offset, uint64_t horizon, size_t bytes, uint64_t want)
 {
 	uint64_t at = 77;
-	ck_assert_int_eq(position_map(p, offset, horizon, &at), 0);
+	ck_assert_int_eq(reading_map(p, offset, horizon, &at), 0);
 	ck_assert_uint_eq(at, want);
-	position_advance(p, offset, bytes);
+	reading_advance(p, offset, bytes);
 }
 
-static void is_behind(struct position *p, uint64_t offset, uint64_t horizon)
+static void is_behind(struct reading *p, uint64_t offset, uint64_t horizon)
 {
 	uint64_t at = 77;
-	ck_assert_int_eq(position_map(p, offset, horizon, &at), -ESTALE);
+	ck_assert_int_eq(reading_map(p, offset, horizon, &at), -ESTALE);
 	ck_assert_uint_eq(at, 77);
 }
 
 START_TEST(untrimmed_is_read_as_it_is)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 0, 0, 10, 0);
 	reads(&p, 10, 0, 10, 10);
 	reads(&p, 5, 0, 1, 5);
@@ -33,7 +33,7 @@ END_TEST
 
 START_TEST(a_reading_from_the_start_begins_at_the_horizon)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 0, 100, 10, 100);
 	reads(&p, 10, 100, 10, 110);
 	reads(&p, 20, 105, 10, 120); /* the horizon rose, but not past it */
@@ -44,7 +44,7 @@ END_TEST
 
 START_TEST(a_first_read_below_the_horizon_begins_at_the_horizon)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 40, 100, 10, 100);
 	reads(&p, 50, 100, 10, 110);
 }
@@ -52,7 +52,7 @@ END_TEST
 
 START_TEST(a_seek_to_what_is_there_is_exact)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 150, 100, 10, 150);
 	reads(&p, 100, 100, 10, 100);
 	reads(&p, 160, 100, 10, 160);
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(a_seek_leaves_the_shift)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 0, 100, 10, 100);
 	reads(&p, 190, 100, 5, 190);
 	reads(&p, 195, 100, 5, 195);
@@ -70,7 +70,7 @@ END_TEST
 
 START_TEST(who_falls_behind_is_told)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 0, 0, 10, 0);
 	is_behind(&p, 10, 11);
 	is_behind(&p, 10, 11); /* as often as it asks */
@@ -80,7 +80,7 @@ END_TEST
 
 START_TEST(who_was_shifted_and_falls_behind_is_told)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 0, 100, 10, 100);
 	is_behind(&p, 10, 111);
 	reads(&p, 111, 111, 5, 111);
@@ -89,7 +89,7 @@ END_TEST
 
 START_TEST(a_rewind_begins_at_the_horizon)
 {
-	struct position p = {0};
+	struct reading p = {0};
 	reads(&p, 150, 100, 10, 150);
 	reads(&p, 0, 100, 10, 100);
 	reads(&p, 10, 100, 10, 110);
@@ -99,8 +99,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("position");
-	TCase *tc = tcase_create("position");
+	Suite *suite = suite_create("reading");
+	TCase *tc = tcase_create("reading");
 	tcase_add_test(tc, untrimmed_is_read_as_it_is);
 	tcase_add_test(tc, a_reading_from_the_start_begins_at_the_horizon);
 	tcase_add_test(tc, a_first_read_below_the_horizon_begins_at_the_horizon);

@@ -7,14 +7,14 @@
  *
  * Zero-initialised is a handle that has read nothing. Not thread-safe.
  */
-#ifndef FS_POSITION_H
-#define FS_POSITION_H
+#ifndef FS_READING_H
+#define FS_READING_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct position {
+struct reading {
 	bool begun;	/* it has read */
 	bool shifted;	/* what it reads is `shift` further on than the kernel counts */
 	uint64_t next;	/* where the kernel counts the last read's end */
@@ -22,9 +22,9 @@ struct position {
 };
 
 /* Which offset a read at `offset` is to be served from. -ESTALE: it fell behind the horizon. */
-int position_map(
-	struct position *position, uint64_t offset, uint64_t horizon, uint64_t *ret_offset);
+int reading_map(
+	struct reading *reading, uint64_t offset, uint64_t horizon, uint64_t *ret_offset);
 /* The read at `offset` brought so many bytes. */
-void position_advance(struct position *position, uint64_t offset, size_t bytes);
+void reading_advance(struct reading *reading, uint64_t offset, size_t bytes);
 
 #endif
