@@ -173,12 +173,6 @@ static int add_view_content(struct listing *listing, const struct node *dir)
 	return place->kind == PLACE_KEYS ? sfs_stream_keys(dir->id.stream, add_key, &keys) : 0;
 }
 
-static int add_stream_content(struct listing *listing, struct sfs_stream *stream)
-{
-	int r = add_shards(listing, stream, NULL);
-	return r < 0 ? r : add_places(listing, stream, NULL);
-}
-
 static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
 {
 	struct sfs_stream *stream = dir->id.stream;
@@ -187,7 +181,11 @@ static int add_content(struct fs *fs, struct node *dir, struct listing *listing)
 	case NODE_ROOT:
 		return sfs_store_list(fs->store, add_stream, listing);
 	case NODE_STREAM:
-		return add_stream_content(listing, stream);
+		/*
+		 * Not the views: they show the same records again, once for every key, and live/
+		 * has no end. grep -r, cp -r and find would not come out of them.
+		 */
+		return add_shards(listing, stream, NULL);
 	case NODE_VIEW_DIR:
 		return add_view_content(listing, dir);
 	case NODE_DROP:

@@ -156,12 +156,9 @@ int place_resolve(const struct place *dir, const char *name, struct place **ret_
 
 const char *const *place_names(const struct place *dir)
 {
-	static const char *const in_stream[] = {"all", "json", "since", "live", "keys", NULL};
 	static const char *const in_top[] = {"all", "keys", "json", NULL};
 	static const char *const in_json[] = {"all", "keys", NULL};
 	static const char *const none[] = {NULL};
-	if (!dir)
-		return in_stream;
 	if (dir->kind != PLACE_TOP)
 		return none;
 	return dir->json ? in_json : in_top;

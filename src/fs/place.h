@@ -54,7 +54,7 @@ void place_free(struct place *place); /* NULL is fine */
  * needs a view does not have one yet.
  */
 int place_resolve(const struct place *dir, const char *name, struct place **ret_place);
-/* The fixed names in a place (NULL: the stream's); NULL ends them. */
+/* The fixed names that a place lists; NULL ends them. A stream lists no views. */
 const char *const *place_names(const struct place *dir);
 
 bool place_is_dir(const struct place *place);

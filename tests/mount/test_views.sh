@@ -20,7 +20,23 @@ test_views_are_listed()
 		eq "all json keys shard-0000 shard-0001 " "$(names "$dir")" "$dir"
 	done
 	eq "* " "$(names "$M/a/since")" "since"
-	for name in all json keys live since; do has "$(ls "$M/a")" "^$name\$" "stream"; done
+}
+
+test_a_stream_does_not_list_its_views()
+{
+	mount_store
+	new_stream a '{"shards": 2, "key": {"field": 1, "separator": " "}}'
+	printf '%s\n' "k1 needle" "k2 x" "k3 needle" >"$M/a/put"
+	eq "blobs config consumers drop put shard-0000 shard-0001 stats trim " "$(names "$M/a")"
+	for name in all json keys live since; do ls -d "$M/a/$name"; done
+	# What walks a stream ends, and meets a record once.
+	grep -rsh needle "$M/a" >"$T/found" || true # put cannot be read
+	eq "k1 needle k3 needle" "$(echo $(sort "$T/found"))" "grep -r"
+	find "$M/a" -type f -not -name put -exec grep -h needle {} + >"$T/found"
+	eq 2 "$(wc -l <"$T/found")" "find"
+	must_fail cp -r "$M/a" "$T/copy"
+	eq 1 "$(wc -l <"$T/must_fail.out")" "complaints of cp: of put alone"
+	eq 2 "$(grep -rh needle "$T/copy" | wc -l)" "cp -r"
 }
 
 test_every_composed_path_exists()
@@ -416,9 +432,9 @@ test_whole_trees_can_be_listed()
 	mount_store
 	new_stream a '{"shards": 2}'
 	echo x >>"$M/a/keys/k"
-	find "$M/a" >"$T/found"
+	find "$M/a/live" >"$T/found"
 	has "$(cat "$T/found")" 'live/json/all$'
-	ls -lR "$M/a" >"$T/listed"
+	ls -lR "$M/a" "$M/a/json" "$M/a/since/1h" "$M/a/live" >"$T/listed"
 }
 
 run_tests "$@"
