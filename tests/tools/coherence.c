@@ -48,7 +48,7 @@ struct shared {
 };
 
 struct work {
-	char shard[PATH_BYTES], put[PATH_BYTES];
+	char shard[PATH_BYTES], put[PATH_BYTES], key[PATH_BYTES], drop[PATH_BYTES];
 	size_t rounds;
 	size_t *ends; /* ends[i]: where round i's piece ends */
 	char *text;
@@ -305,6 +305,23 @@ static void by_open_write_close(struct seat *seat, const char *path, const char 
 	close_or_end(seat, fd);
 }
 
+/* One line of a length that is kept as it is: as a file that becomes a record. */
+static void by_drop(struct seat *seat, const char *text, size_t bytes)
+{
+	char path[PATH_BYTES + 32];
+
+	if (memchr(text, '\n', bytes) != text + bytes - 1 || bytes > LINE_BYTES_MAX) {
+		by_open_write_close(seat, seat->work->key, text, bytes);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/%d", seat->work->drop, (int)getpid());
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		failed_call(seat, "open in drop");
+	write_all(seat, fd, text, bytes);
+	close_or_end(seat, fd);
+}
+
 /* The rest of the line comes later; what has no newline yet must not be seen. */
 static void in_two_pieces(struct seat *seat, const char *text, size_t bytes)
 {
@@ -358,7 +375,7 @@ static void append_somehow(struct seat *seat, const char *text, size_t bytes)
 {
 	const struct work *w = seat->work;
 
-	switch (draw(&seat->random) % 16) {
+	switch (draw(&seat->random) % 19) {
 	case 0:
 	case 1:
 	case 2:
@@ -391,6 +408,13 @@ static void append_somehow(struct seat *seat, const char *text, size_t bytes)
 		break;
 	case 14:
 		by_writev(seat, text, bytes);
+		break;
+	case 15:
+	case 16:
+		by_open_write_close(seat, w->key, text, bytes);
+		break;
+	case 17:
+		by_drop(seat, text, bytes);
 		break;
 	default:
 		write_all(seat, seat->both, text, bytes);
@@ -538,6 +562,8 @@ int main(int argc, char **argv)
 	w.rounds = strtoul(argv[2], NULL, 0);
 	snprintf(w.shard, sizeof(w.shard), "%s/shard-0000", argv[1]);
 	snprintf(w.put, sizeof(w.put), "%s/put", argv[1]);
+	snprintf(w.key, sizeof(w.key), "%s/keys/k", argv[1]);
+	snprintf(w.drop, sizeof(w.drop), "%s/drop", argv[1]);
 	make_text(&w, seed);
 	make_shared(&w);
 	for (unsigned i = 0; i < WRITERS + READERS; i++) {
