@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An audit of one key: when each of its records came, and what it says.
+# An audit of one key: when each of its records came, where it is, and what it says.
 #
 #   audit.sh STREAM KEY [SINCE]          audit.sh orders user-42 7d
 set -eu
-key=$(printf %s "$2" | jq -sRr @uri)
-jq -r '[.time, .shard, .sequence, (.data // .data_base64 // (.claim_check | tojson))] | @tsv' \
+key=$(printf %s "$2" | jq -sRr '@uri | sub("^[.]"; "%2E")')
+exec jq -r '[.time, .shard, .sequence, (.data // .data_base64 // (.claim_check | tojson))] | @tsv' \
 	<"$1/since/${3:-0}/json/keys/$key"

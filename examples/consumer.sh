@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A consumer with checkpoints: runs a command on every new record of every shard, once.
+# A consumer with checkpoints: runs a command on the new records of each shard.
 #
 #   consumer.sh STREAM NAME COMMAND [ARGUMENT…]
 #
@@ -13,9 +13,15 @@ shift 2
 [ -d "$stream/consumers/$name" ] || mkdir "$stream/consumers/$name"
 
 for checkpoint in "$stream/consumers/$name"/shard-*; do
-	shard=$stream/$(basename "$checkpoint")
-	at=$(cat "$checkpoint") size=$(stat -c %s "$shard")
+	shard=${checkpoint##*/} at=$(cat "$checkpoint")
+	size=$(stat -c %s "$stream/$shard")
+	horizon=$(sed -n "s/^$shard://p" "$stream/trim") # what is before it was trimmed
+	[ "$at" -ge "$horizon" ] || at=$horizon
 	[ "$at" -lt "$size" ] || continue
-	tail -c +$((at + 1)) "$shard" | head -c $((size - at)) | "$@"
+	# What could not be read is not done. (A COMMAND may end without having read everything.)
+	{
+		dd if="$stream/$shard" bs=64K iflag=skip_bytes,count_bytes skip="$at" \
+			count=$((size - at)) status=none || [ $? -gt 128 ] || kill $$
+	} | "$@"
 	echo "$size" >"$checkpoint"
 done

@@ -5,10 +5,20 @@
 #   fan-out.sh STREAM 'COMMAND 1' 'COMMAND 2' 'COMMAND 3' …
 #
 # Each reads the stream by itself; a slow one holds up none of the others, and no record is copied.
+# When this script is stopped, so are they.
 set -eu
-stream=$1
+stream=$1 pids=
 shift
+stop()
+{
+	for group in $pids; do
+		kill -- "-$group" 2>/dev/null || true
+	done
+}
+trap stop EXIT
+trap exit INT TERM HUP
 for command in "$@"; do
-	sh -c "$command" <"$stream/live/all" &
+	setsid sh -c "$command" <"$stream/live/all" &
+	pids="$pids $!"
 done
 wait

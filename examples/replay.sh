@@ -5,12 +5,20 @@
 #
 #   replay.sh FROM WHEN TO
 #
-# Records keep their keys. It ends when it has come to the end.
+# Records keep their keys, and those of a key their order. It ends when it has come to the end.
 set -eu
-jq -r 'select(.data) | [.key // "", .data] | @base64' <"$1/since/$2/json/all" |
-	while read -r record; do
-		key=$(printf %s "$record" | base64 -d | jq -r '.[0] | @uri')
-		data=$(printf %s "$record" | base64 -d | jq -r '.[1]')
-		if [ -n "$key" ]; then to=$3/keys/$key; else to=$3/put; fi
-		printf '%s\n' "$data" >>"$to"
-	done
+exec <"$1/since/$2/json/all"
+{
+	jq -r '[(.key // "" | @uri | sub("^[.]"; "%2E")), .claim_check.path // "",
+		(.data_base64 // (.data // .key // "" | @base64))] | join("|")' || kill $$
+} | while IFS='|' read -r key blob data; do
+	to=$3/put
+	[ -z "$key" ] || to=$3/keys/$key
+	if [ -z "$blob" ]; then
+		{ printf %s "$data" | base64 -d && echo; } >>"$to"
+	elif [ "$(wc -l <"$1/$blob")" -eq 0 ]; then
+		{ cat "$1/$blob" && echo; } >>"$to"
+	else # a file that was dropped: its key is its name
+		cp "$1/$blob" "$3/drop/$(printf %s "$data" | base64 -d)"
+	fi
+done
