@@ -3,8 +3,8 @@
 # describe_row. A contestant is a function of in_turns: its last argument is the round, it leaves
 # one figure with `sample`, and its commands are joined by && since in_turns looks at its status.
 
-ALL_ROWS='1 2 3 4 5 6 8 9 11'
-QUICK_ROWS='1 3 4 5 9 2 8'
+ALL_ROWS='1 2 3 4 5 6 7 8 9 11 12 13'
+QUICK_ROWS='1 3 4 5 7 9 2 8 12 13'
 
 describe_row() {
 	case $1 in
@@ -14,9 +14,12 @@ describe_row() {
 	4) echo "one line a write to an open shard" ;;
 	5) echo "reading a warm shard" ;;
 	6) echo "reading a cold shard" ;;
+	7) echo "from a write to its read in another process" ;;
 	8) echo "append and fsync" ;;
 	9) echo "stored bytes" ;;
 	11) echo "resident memory" ;;
+	12) echo "first byte at a time or a random offset" ;;
+	13) echo "four readers beside a writer" ;;
 	esac
 }
 
@@ -323,6 +326,47 @@ row_6() {
 	done
 }
 
+# --- 7: from a write to its read in another process ---
+
+# latency NAME PROGRAM ARGUMENT... ROUND
+latency() {
+	local name=$1 program=$2 p50 p99 p999
+
+	shift 2
+	read -r p50 p99 p999 < <("$build/bench-latency_$program" "$writes" "${@:1:$#-1}") &&
+		[ -n "$p999" ] && sample "7.p50.$name" "$p50" && sample "7.p99.$name" "$p99" &&
+		sample "7.p99.9.$name" "$p999"
+}
+
+# latency_against NAME TITLE: at each percentile.
+latency_against() {
+	local at what
+
+	for at in p50 p99 p99.9; do
+		what="write to read through live/, $at, against $2"
+		if [ -e "$work/samples/7.$at.$1" ]; then
+			result 7 "$what" '<=' 0.5 "$(ratio "7.$at.streamfs" "7.$at.$1")" "$(
+				microseconds "7.$at.streamfs"), $(microseconds "7.$at.$1")"
+		else
+			not_measured 7 "$what" "<= 0.5" "not installed, or it did not start"
+		fi
+	done
+}
+
+row_7() {
+	local writes=$((quick ? 1000 : 10000)) path contestants=()
+
+	path=$(shard latency)
+	[ -e "$path" ]
+	! redis_start || contestants+=("latency redis redis $redis_port")
+	! jetstream_start || contestants+=("latency jetstream jetstream $jetstream_port")
+	in_turns "latency streamfs live $path $mnt/latency/live/shard-0000" "${contestants[@]}"
+	stop redis
+	stop jetstream
+	latency_against redis "Redis, XREAD BLOCK"
+	latency_against jetstream "JetStream, push consumer"
+}
+
 # --- 8: append and fsync ---
 
 # sync_lines NAME WRITERS FILE ROUND
@@ -448,6 +492,12 @@ large_record() {
 	[ "$(wc -l <"$work/memory/large/shard-0000")" = 1 ]
 }
 
+waiting_readers() {
+	mkdir "$work/memory/waited"
+	"$build/bench-waiters" 1000 "$work/memory/waited/shard-0000" \
+		"$work/memory/waited/live/shard-0000"
+}
+
 # memory WHAT GOAL COMMAND...: a daemon of its own does one thing.
 memory() {
 	local what=$1 goal=$2
@@ -466,4 +516,147 @@ row_11() {
 	memory "64 writers" 192 many_writers
 	memory "a record of 5 GiB" 96 large_record
 	rm "$work/plain/part"
+	memory "1,000 waiting readers" 96 waiting_readers
+}
+
+# --- 12: the first byte at a time, or at a random offset, with few segments and with many ---
+# The events lie in the middle of a shard, and on both sides of them the same 64 MiB of text again
+# and again: that makes a segment of a few hundred KiB each time.
+
+# fill PATH COUNT
+fill() {
+	local i
+
+	for ((i = 0; i < $2; i++)); do
+		append "$work/plain/segment" "$1" || return
+	done
+}
+
+# sandwich NAME SEGMENTS: a shard of about so many; $from, $to: the events in it; $when: a time
+# just before them.
+sandwich() {
+	local path
+
+	path=$(shard "$1")
+	fill "$path" $(($2 / 2))
+	sleep 0.1
+	when=${EPOCHREALTIME/./}
+	when=${when%???}
+	sleep 0.1
+	from=$(($(stat -c %s "$path") + 1))
+	append "$work/events" "$path"
+	to=$(stat -c %s "$path")
+	fill "$path" $(($2 / 2))
+}
+
+# first_byte NAME FROM TO FILE ROUND
+first_byte() {
+	local figure
+
+	figure=$("$build/bench-probe" "$probes" "$2" "$3" "$4") && sample "12.$1" "$figure"
+}
+
+first_byte_result() {
+	result 12 "$2, time against a pread through the pass-through" '<=' 3 \
+		"$(ratio "12.$1.many" 12.floor)" \
+		"$(microseconds "12.$1.many"), $(microseconds 12.floor); $segments segments"
+	result 12 "$2, time against a shard of few segments" '<=' 1.2 \
+		"$(ratio "12.$1.many" "12.$1.few")" "$(microseconds "12.$1.few")"
+}
+
+row_12() {
+	local probes=$((quick ? 300 : 1000)) segments=$((quick ? 100 : 4000))
+	local from to when all many few since_many since_few whole_many whole_few
+
+	yes "$(head -n 500 "$work/events")" | head -c $((64 << 20)) >"$work/plain/segment" || true
+	sandwich few 4
+	few="$from $to $mnt/few/shard-0000"
+	whole_few="1 $(stat -c %s "$mnt/few/shard-0000") $mnt/few/shard-0000"
+	since_few="1 1 $mnt/few/since/$when/shard-0000"
+	sandwich many "$segments"
+	many="$from $to $mnt/many/shard-0000"
+	whole_many="1 $(stat -c %s "$mnt/many/shard-0000") $mnt/many/shard-0000"
+	since_many="1 1 $mnt/many/since/$when/shard-0000"
+	[ "$(head -n 1 ${since_many##* })" = "$(head -n 1 "$work/events")" ]
+	append "$work/events" "$work/floor/probed"
+	segments=$(segments many | wc -l)
+	in_turns "first_byte floor 1 $(stat -c %s "$work/events") $work/floor/probed" \
+		"first_byte seek.many $many" "first_byte seek.few $few" \
+		"first_byte whole.many $whole_many" "first_byte whole.few $whole_few" \
+		"first_byte since.many $since_many" "first_byte since.few $since_few"
+	first_byte_result seek "a seek among the events"
+	first_byte_result whole "a seek to anywhere"
+	first_byte_result since "since/WHEN"
+	rm "$work/floor.files/probed" "$work/plain/segment"
+}
+
+# --- 13: four readers of a shard while a writer appends ---
+
+read_part() {
+	head -c "$bytes" "$1" >/dev/null
+}
+
+until_stopped() {
+	while [ ! -e "$work/plain/stop" ]; do
+		"$@" || return
+	done
+}
+
+# beside "COMMAND..." COMMAND...: runs the second while the first, words of one argument, is run
+# again and again.
+beside() {
+	local background status=0 other=$1
+
+	shift
+	rm -f "$work/plain/stop"
+	until_stopped $other &
+	background=$!
+	"$@" || status=$?
+	: >"$work/plain/stop"
+	wait "$background" && [ "$status" = 0 ]
+}
+
+four_readers() {
+	local reader waiting=''
+
+	for ((reader = 0; reader < 4; reader++)); do
+		"$@" &
+		waiting="$waiting $!"
+	done
+	wait $waiting
+}
+
+timed_reader() {
+	clock read_part "$1" && sample "13.reader.$2" "$took"
+}
+
+timed_writer() {
+	clock append "$work/events" "$1" && sample "13.writer.$2" "$took"
+}
+
+reader_alone() { timed_reader "$1" alone; }
+writer_alone() { timed_writer "$1" alone; }
+writer_beside() { beside "four_readers read_part $1" timed_writer "$1" beside; }
+
+# The figure of a round is what the slowest of the four took.
+readers_beside() {
+	beside "append $work/events $1" clock four_readers read_part "$1" &&
+		sample 13.reader.beside "$took"
+}
+
+row_13() {
+	local path bytes
+
+	path=$(shard busy)
+	append "$work/events" "$path"
+	bytes=$(stat -c %s "$path")
+	read_part "$path"
+	in_turns "reader_alone $path" "writer_alone $path" "readers_beside $path" \
+		"writer_beside $path"
+	result 13 "the slowest of four readers beside a writer, speed against one alone" '>=' 0.6 \
+		"$(ratio 13.reader.alone 13.reader.beside)" "$(speed 13.reader.beside "$bytes"), $(
+			)alone $(speed 13.reader.alone "$bytes")"
+	result 13 "a writer beside four readers, speed against one alone" '>=' 0.7 \
+		"$(ratio 13.writer.alone 13.writer.beside)" "$(speed 13.writer.beside "$bytes"), $(
+			)alone $(speed 13.writer.alone "$bytes")"
 }

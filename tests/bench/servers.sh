@@ -42,17 +42,27 @@ compile() {
 		"$here/$name.c" "$here/bench.c" -pthread "$@"
 }
 
+# compile_clients SERVER FLAGS...
+compile_clients() {
+	local server=$1
+
+	shift
+	compile "$server" "$@" && compile "latency_$server" "$here/latency.c" "$@"
+}
+
 # The clients of servers that are not there are left out, and the table says so.
 build_programs() {
 	local name
 
-	for name in gen echo appender syncer; do
+	for name in gen echo appender syncer probe waiters; do
 		compile "$name" || return
 	done
 	compile passthrough $(pkg-config --cflags --libs fuse3) || return
-	rm -f "$build/bench-redis" "$build/bench-jetstream"
-	! pkg-config --exists hiredis || compile redis -lhiredis
-	! pkg-config --exists libnats || compile jetstream $(pkg-config --cflags --libs libnats)
+	compile latency_live "$here/latency.c" || return
+	rm -f "$build"/bench-*redis "$build"/bench-*jetstream
+	! pkg-config --exists hiredis || compile_clients redis $(pkg-config --cflags --libs hiredis)
+	! pkg-config --exists libnats ||
+		compile_clients jetstream $(pkg-config --cflags --libs libnats)
 	return 0
 }
 
