@@ -493,8 +493,8 @@ static int drop_emptied(struct sfs_stream *stream)
 	return r;
 }
 
-static int trim_held(
-	struct sfs_stream *stream, const struct target *target, struct sfs_diag *diag)
+static int trim_held(struct sfs_stream *stream, const struct target *target,
+	struct sfs_diag *diag, bool *ret_moved)
 {
 	_cleanup_free_ struct sfs_shard **shards = NULL;
 	size_t count;
@@ -523,10 +523,7 @@ static int trim_held(
 	bool moved = false;
 	r = trim_shards(shards, count, horizons, &moved);
 	int dropped = drop_emptied(stream);
-	if (moved) {
-		stream_wake(stream);
-		tidier_sweep_trimmed(stream);
-	}
+	*ret_moved = moved;
 	return r < 0 ? r : dropped;
 }
 
@@ -534,8 +531,15 @@ static int trim_to(struct sfs_stream *stream, const struct target *target, struc
 {
 	if (stream->store->read_only)
 		return -EROFS;
-	SCOPED_LOCK(&stream->change_lock);
-	return trim_held(stream, target, diag);
+	bool moved = false;
+	pthread_mutex_lock(&stream->change_lock);
+	int r = trim_held(stream, target, diag, &moved);
+	pthread_mutex_unlock(&stream->change_lock);
+	if (moved) {
+		stream_wake(stream);
+		tidier_sweep_trimmed(stream);
+	}
+	return r;
 }
 
 static bool parse_number(const char *text, uint64_t *ret_number)
