@@ -82,6 +82,7 @@ struct sfs_waiter {
 	struct sfs_stream *stream;
 	struct sfs_shard *shard; /* NULL: any of the stream's */
 	bool waiting;
+	unsigned turn; /* for wake(): how many the same append woke before this one */
 };
 
 /*

@@ -2,15 +2,21 @@
 #include "live.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "errors.h"
 #include "ops_view.h"
+#include "waker.h"
+
+/* How many an append answers itself: to answer one wakes a program, which takes a while. */
+enum { DIRECT_MAX = 8 };
 
 struct live_read {
 	LIST_ENTRY(live_read) all; /* reads.lock */
 	struct sfs_waiter waiter;
+	struct waker_job job;
 	struct fs *fs;
 	struct handle *handle; /* lives until the request is answered */
 	size_t bytes;
@@ -32,22 +38,54 @@ struct answer {
 
 void live_reads_init(struct live_reads *reads)
 {
+	*reads = (struct live_reads){0};
 	pthread_mutex_init(&reads->lock, NULL);
+	pthread_cond_init(&reads->none, NULL);
 	LIST_INIT(&reads->all);
-	reads->ending = false;
+}
+
+int live_reads_start(struct live_reads *reads)
+{
+	return waker_start(&reads->waker);
+}
+
+void live_reads_stop(struct live_reads *reads)
+{
+	pthread_mutex_lock(&reads->lock);
+	while (reads->alive)
+		pthread_cond_wait(&reads->none, &reads->lock);
+	pthread_mutex_unlock(&reads->lock);
+	waker_stop(reads->waker);
+	reads->waker = NULL;
 }
 
 void live_reads_fini(struct live_reads *reads)
 {
+	pthread_cond_destroy(&reads->none);
 	pthread_mutex_destroy(&reads->lock);
+}
+
+static void begin_life(struct live_reads *reads)
+{
+	SCOPED_LOCK(&reads->lock);
+	reads->alive++;
+}
+
+static void end_life(struct live_reads *reads)
+{
+	SCOPED_LOCK(&reads->lock);
+	if (--reads->alive == 0)
+		pthread_cond_signal(&reads->none);
 }
 
 static void put(struct live_read *read)
 {
 	if (atomic_fetch_sub(&read->refs, 1) != 1)
 		return;
+	struct live_reads *reads = &read->fs->live;
 	pthread_mutex_destroy(&read->lock);
 	free(read);
+	end_life(reads);
 }
 
 static void send_answer(const struct answer *answer)
@@ -110,12 +148,27 @@ static void go_on(struct live_read *read)
 	send_answer(&answer);
 }
 
+static void woken(struct waker_job *job)
+{
+	struct live_read *read =
+		(struct live_read *)((char *)job - offsetof(struct live_read, job));
+	go_on(read);
+	put(read);
+}
+
+static void wake(struct live_reads *reads, const struct sfs_waiter *waiter, struct waker_job *job)
+{
+	if (waiter->turn < DIRECT_MAX)
+		job->run(job);
+	else
+		waker_submit(reads->waker, job);
+}
+
 static void on_wake(struct sfs_waiter *waiter)
 {
 	struct live_read *read =
 		(struct live_read *)((char *)waiter - offsetof(struct live_read, waiter));
-	go_on(read);
-	put(read);
+	wake(&read->fs->live, waiter, &read->job);
 }
 
 /* The parked read of this request (NULL: any), with a reference for the caller. */
@@ -178,6 +231,7 @@ void live_read(fuse_req_t req, struct handle *handle, size_t bytes, bool nonbloc
 		return;
 	}
 	read->waiter.wake = on_wake;
+	read->job.run = woken;
 	read->fs = fs;
 	read->handle = handle;
 	read->bytes = bytes;
@@ -185,6 +239,7 @@ void live_read(fuse_req_t req, struct handle *handle, size_t bytes, bool nonbloc
 	read->req = req;
 	atomic_init(&read->refs, 1);
 	pthread_mutex_init(&read->lock, NULL);
+	begin_life(&fs->live);
 	if (!add(&fs->live, read)) {
 		fuse_reply_err(req, ENODEV);
 		put(read);
@@ -206,6 +261,7 @@ void live_reads_end(struct fs *fs)
 	while ((read = find(&fs->live, NULL))) {
 		refuse(read, -ENODEV);
 		put(read);
+		sched_yield(); /* to who is just waking it */
 	}
 }
 
@@ -214,6 +270,8 @@ void live_reads_end(struct fs *fs)
 /* A poll that waits. It outlives its handle if it is just being woken then. */
 struct live_poll {
 	struct sfs_waiter waiter;
+	struct waker_job job;
+	struct live_reads *reads;
 	atomic_uint refs; /* the handle's, and the store's while it waits */
 	pthread_mutex_t lock;
 	bool waiting;		       /* lock */
@@ -224,16 +282,18 @@ static void poll_put(struct live_poll *poll)
 {
 	if (atomic_fetch_sub(&poll->refs, 1) != 1)
 		return;
+	struct live_reads *reads = poll->reads;
 	if (poll->whom)
 		fuse_pollhandle_destroy(poll->whom);
 	pthread_mutex_destroy(&poll->lock);
 	free(poll);
+	end_life(reads);
 }
 
-static void on_poll_wake(struct sfs_waiter *waiter)
+static void poll_woken(struct waker_job *job)
 {
 	struct live_poll *poll =
-		(struct live_poll *)((char *)waiter - offsetof(struct live_poll, waiter));
+		(struct live_poll *)((char *)job - offsetof(struct live_poll, job));
 	pthread_mutex_lock(&poll->lock);
 	struct fuse_pollhandle *whom = poll->whom;
 	poll->whom = NULL;
@@ -246,7 +306,14 @@ static void on_poll_wake(struct sfs_waiter *waiter)
 	poll_put(poll);
 }
 
-static struct live_poll *poll_of_locked(struct handle *handle)
+static void on_poll_wake(struct sfs_waiter *waiter)
+{
+	struct live_poll *poll =
+		(struct live_poll *)((char *)waiter - offsetof(struct live_poll, waiter));
+	wake(poll->reads, waiter, &poll->job);
+}
+
+static struct live_poll *poll_of_locked(struct live_reads *reads, struct handle *handle)
 {
 	if (handle->poll)
 		return handle->poll;
@@ -254,6 +321,9 @@ static struct live_poll *poll_of_locked(struct handle *handle)
 	if (!poll)
 		return NULL;
 	poll->waiter.wake = on_poll_wake;
+	poll->job.run = poll_woken;
+	poll->reads = reads;
+	begin_life(reads);
 	atomic_init(&poll->refs, 1);
 	pthread_mutex_init(&poll->lock, NULL);
 	handle->poll = poll;
@@ -306,10 +376,11 @@ static unsigned look_or_wait_locked(struct handle *handle, struct live_poll *pol
 	return 0;
 }
 
-int live_poll(struct handle *handle, struct fuse_pollhandle *whom, unsigned *ret_events)
+int live_poll(struct fs *fs, struct handle *handle, struct fuse_pollhandle *whom,
+	unsigned *ret_events)
 {
 	SCOPED_LOCK(&handle->lock);
-	struct live_poll *poll = whom ? poll_of_locked(handle) : NULL;
+	struct live_poll *poll = whom ? poll_of_locked(&fs->live, handle) : NULL;
 	if (whom && !poll) {
 		fuse_pollhandle_destroy(whom);
 		return -ENOMEM;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <linux/fuse.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -245,7 +246,21 @@ static void describe(const struct handle *handle, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)handle;
 	fi->direct_io = !handle->cached;
 	fi->keep_cache = handle->cached;
-	fi->nonseekable = handle->view != NULL;
+}
+
+/*
+ * A view that is read once through is a stream (FOPEN_STREAM), of which libfuse does not know: else
+ * the kernel lets the readers of one descriptor in one by one, and who stands behind one that waits
+ * cannot even be killed.
+ */
+static int reply_stream(fuse_req_t req, const struct fuse_file_info *fi)
+{
+	struct fuse_open_out out = {
+		.fh = fi->fh,
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE | FOPEN_STREAM,
+	};
+	const struct iovec iov = {&out, sizeof(out)};
+	return fuse_reply_iov(req, &iov, 1);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
@@ -259,7 +274,8 @@ void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 		return;
 	}
 	describe(handle, fi);
-	if (fuse_reply_open(req, fi) != 0)
+	r = handle->view ? reply_stream(req, fi) : fuse_reply_open(req, fi);
+	if (r != 0)
 		close_handle(fs, handle, true);
 }
 

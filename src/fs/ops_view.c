@@ -63,6 +63,14 @@ static int read_on(struct handle *handle, void *buffer, size_t bytes, size_t *re
 	return 0;
 }
 
+/* A thousand who poll do not keep it. */
+static void drop_ahead_locked(struct handle *handle)
+{
+	free(handle->ahead);
+	handle->ahead = NULL;
+	handle->ahead_at = handle->ahead_bytes = 0;
+}
+
 int view_take_locked(struct handle *handle, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	int error = handle->ahead_error;
@@ -76,6 +84,8 @@ int view_take_locked(struct handle *handle, void *buffer, size_t bytes, size_t *
 	size_t n = left < bytes ? left : bytes;
 	memcpy(buffer, handle->ahead + handle->ahead_at, n);
 	handle->ahead_at += n;
+	if (n == left)
+		drop_ahead_locked(handle);
 	*ret_bytes = n;
 	return 0;
 }
@@ -90,6 +100,8 @@ bool view_look_ahead_locked(struct handle *handle)
 		return true;
 	handle->ahead_at = handle->ahead_bytes = 0;
 	handle->ahead_error = read_on(handle, handle->ahead, AHEAD_BYTES, &handle->ahead_bytes);
+	if (!handle->ahead_bytes)
+		drop_ahead_locked(handle);
 	return handle->ahead_error < 0 || handle->ahead_bytes > 0 || !handle->live;
 }
 
@@ -102,7 +114,7 @@ void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
 	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
 	int r = 0;
 	if (handle->view)
-		r = live_poll(handle, whom, &events);
+		r = live_poll(fs_of(req), handle, whom, &events);
 	else if (whom)
 		fuse_pollhandle_destroy(whom);
 	if (r < 0)

@@ -26,7 +26,8 @@ void view_close(struct handle *handle);
 /* live.c: answers the read, now or later. */
 void live_read(fuse_req_t req, struct handle *handle, size_t bytes, bool nonblocking);
 /* The events of a poll; wakes `whom` (NULL: nobody; else taken over) once there are some. */
-int live_poll(struct handle *handle, struct fuse_pollhandle *whom, unsigned *ret_events);
+int live_poll(struct fs *fs, struct handle *handle, struct fuse_pollhandle *whom,
+	unsigned *ret_events);
 void live_poll_close(struct handle *handle);
 
 #endif

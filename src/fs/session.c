@@ -169,7 +169,9 @@ static void close_all(struct fs *fs, bool complete)
 
 static int serve(struct fs *fs, struct stopper *stopper)
 {
-	int r = notifier_start(fs->session, &fs->notifier);
+	int r = live_reads_start(&fs->live);
+	if (r == 0)
+		r = notifier_start(fs->session, &fs->notifier);
 	if (r == 0) {
 		trims_watch(fs);
 		r = stopper_start(stopper, fs->session, fs->notifier);
@@ -183,6 +185,7 @@ static int serve(struct fs *fs, struct stopper *stopper)
 	}
 	fuse_session_unmount(fs->session);
 	close_all(fs, r == 0 && !stopper->signalled);
+	live_reads_stop(&fs->live);
 	notifier_free(fs->notifier);
 	return r < 0 ? r : 0;
 }

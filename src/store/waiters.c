@@ -71,8 +71,9 @@ void waiters_take(struct sfs_shard *shard, struct waiter_list *due)
 void waiters_wake(struct waiter_list *due)
 {
 	struct sfs_waiter *waiter;
-	while ((waiter = LIST_FIRST(due))) {
+	for (unsigned turn = 0; (waiter = LIST_FIRST(due)); turn++) {
 		LIST_REMOVE(waiter, link);
+		waiter->turn = turn;
 		waiter->wake(waiter); /* which may be the end of it */
 	}
 }

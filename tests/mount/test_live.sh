@@ -260,4 +260,106 @@ test_two_readers_of_one_descriptor_share_it()
 	exec 7<&-
 }
 
+test_who_waits_behind_another_of_the_same_descriptor_can_be_killed()
+{
+	mount_store
+	new_stream a
+	python3 - "$M/a" <<-'EOT'
+	import os, signal, sys, time
+	a = sys.argv[1]
+	fd = os.open(f"{a}/live/all", os.O_RDONLY)
+	def reader():
+	    r, w = os.pipe()
+	    pid = os.fork()
+	    if pid == 0:
+	        os.write(w, b".")
+	        os.write(w, os.read(fd, 100))
+	        os._exit(0)
+	    os.close(w)
+	    os.read(r, 1)
+	    time.sleep(0.1)
+	    return pid, r
+	first, first_got = reader()
+	second, _ = reader()
+	third, third_got = reader()
+	os.kill(second, signal.SIGKILL)
+	os.waitpid(second, 0) # the test's limit, if it cannot be killed
+	os.set_blocking(fd, False)
+	try: os.read(fd, 100); raise SystemExit("read something")
+	except BlockingIOError: pass
+	os.set_blocking(fd, True)
+	for line in ("one\n", "two\n"):
+	    with open(f"{a}/shard-0000", "a") as f: f.write(line)
+	os.waitpid(first, 0); os.waitpid(third, 0)
+	got = os.read(first_got, 100) + os.read(third_got, 100)
+	assert got in (b"one\ntwo\n", b"two\none\n"), got
+	EOT
+}
+
+test_many_readers_each_read_all_in_order()
+{
+	mount_store
+	new_stream a '{"shards": 2}'
+	python3 - "$M/a" <<-'EOT'
+	import os, select, sys, threading
+	a, n, records = sys.argv[1], 100, 300
+	threading.stack_size(256 * 1024)
+	want = b"".join(b"%d\n" % i for i in range(records))
+	views = ("live/all", "live/shard-0000")
+	fds = [os.open(f"{a}/{views[i % 2]}", os.O_RDONLY) for i in range(n)]
+	got = [b""] * n
+	def read(i):
+	    if i % 3 == 0:
+	        p = select.poll(); p.register(fds[i], select.POLLIN)
+	        os.set_blocking(fds[i], False)
+	    while len(got[i]) < len(want):
+	        if i % 3 == 0: p.poll()
+	        try: got[i] += os.read(fds[i], 1000)
+	        except BlockingIOError: pass
+	threads = [threading.Thread(target=read, args=(i,), daemon=True) for i in range(n)]
+	for t in threads: t.start()
+	with open(f"{a}/shard-0000", "ab", buffering=0) as f:
+	    for i in range(records): f.write(b"%d\n" % i)
+	for t in threads: t.join(60)
+	for g in got: assert g == want, len(g)
+	os._exit(0)
+	EOT
+}
+
+test_removing_the_stream_ends_every_kind_of_live_view()
+{
+	mount_store
+	new_stream a '{"shards": 2}'
+	for view in shard-0000 json/shard-0001 keys/k json/keys/k json/all; do
+		cat "$M/a/live/$view" >"$T/out" 2>>"$T/err" &
+		R="${R:-} $!"
+		eventually opened $! "$M/a/live/$view"
+	done
+	mv "$M/a" "$M/b" # changes nothing for who waits
+	sleep 0.1
+	for pid in $R; do kill -0 "$pid" || fail "a reader ended with the renaming"; done
+	rmdir "$M/b"
+	for pid in $R; do eventually is_gone_or_zombie "$pid"; done
+	eq 5 "$(grep -c 'No such file' "$T/err")" "readers that were told"
+}
+
+test_a_poll_is_woken_by_the_end_of_the_stream()
+{
+	mount_store
+	new_stream a
+	python3 - "$M/a" <<-'EOT'
+	import errno, os, select, sys, threading
+	a = sys.argv[1]
+	fds = [os.open(f"{a}/live/{v}", os.O_RDONLY) for v in ("all", "shard-0000", "keys/k") * 10]
+	p = select.poll()
+	for fd in fds: p.register(fd, select.POLLIN)
+	assert p.poll(0) == []
+	threading.Timer(0.2, os.rmdir, (a,)).start()
+	assert p.poll(60000)
+	for fd in fds:
+	    try: os.read(fd, 10); raise SystemExit("read something")
+	    except OSError as e: assert e.errno == errno.ENOENT, e
+	EOT
+}
+
 run_tests "$@"

@@ -648,6 +648,8 @@ START_TEST(a_thousand_can_wait)
 	append_bytes("x\n", 2);
 	for (unsigned i = 0; i < COUNT; i++)
 		ck_assert_uint_eq(woken(&w[i]), i % 2);
+	for (unsigned i = 1; i < COUNT; i += 2) /* who waited longest is first */
+		ck_assert_uint_eq(w[i].waiter.turn, i / 2);
 	sfs_view_close(view);
 	close_all();
 }
