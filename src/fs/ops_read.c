@@ -47,7 +47,7 @@ static int read_trimmed(struct handle *handle, uint64_t horizon, uint64_t offset
 	uint64_t at;
 	size_t n;
 	SCOPED_LOCK(&handle->lock);
-	int r = reading_map(&handle->reading, offset, horizon, &at);
+	int r = reading_map(&handle->reading, offset, horizon, &bytes, &at);
 	if (r == 0)
 		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
 	if (r < 0)

@@ -34,7 +34,8 @@ int view_read_at(
 	size_t n = 0;
 	SCOPED_LOCK(&handle->lock);
 	SCOPED_LOCK(&place->lock);
-	int r = reading_map(&handle->reading, offset, sfs_view_horizon(place->view), &at);
+	int r = reading_map(
+		&handle->reading, offset, sfs_view_horizon(place->view), &bytes, &at);
 	if (r == 0)
 		r = sfs_view_pread(place->view, at, buffer, bytes, &n);
 	if (r < 0)

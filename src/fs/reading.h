@@ -3,7 +3,9 @@
  * Where a handle reads in a file whose beginning was trimmed. Offsets stay what they were, but who
  * reads from the beginning is given what is there: a reading that begins below the horizon (the
  * first of a handle, or one at offset 0) begins at the horizon and goes on from there, although the
- * kernel counts from where it asked. Who was in the middle when a trim passed him is told: -ESTALE.
+ * kernel counts from where it asked. It may go back into what it read last, as shells do that have
+ * read more than a line. Who reads backwards, as tail does, is given the block that the horizon is
+ * in from there on. Who was in the middle when a trim passed him is told: -ESTALE.
  *
  * Zero-initialised is a handle that has read nothing. Not thread-safe.
  */
@@ -15,15 +17,19 @@
 #include <stdint.h>
 
 struct reading {
-	bool begun;	/* it has read */
-	bool shifted;	/* what it reads is `shift` further on than the kernel counts */
-	uint64_t next;	/* where the kernel counts the last read's end */
+	bool begun;    /* it has read */
+	bool shifted;  /* what it reads is `shift` further on than the kernel counts */
+	uint64_t from; /* where the kernel counts the last read's beginning */
+	uint64_t next; /* and its end */
 	uint64_t shift;
 };
 
-/* Which offset a read at `offset` is to be served from. -ESTALE: it fell behind the horizon. */
-int reading_map(
-	struct reading *reading, uint64_t offset, uint64_t horizon, uint64_t *ret_offset);
+/*
+ * Which offset a read at `offset` is to be served from, and how many of its bytes at most.
+ * -ESTALE: it fell behind the horizon.
+ */
+int reading_map(struct reading *reading, uint64_t offset, uint64_t horizon, size_t *bytes,
+	uint64_t *ret_offset);
 /* The read at `offset` brought so many bytes. */
 void reading_advance(struct reading *reading, uint64_t offset, size_t bytes);
 

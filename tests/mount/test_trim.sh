@@ -190,6 +190,58 @@ test_a_reader_that_falls_behind_is_told()
 	EOT
 }
 
+# What reads ahead and goes back, and what reads backwards, each over the horizon.
+test_shells_and_tail_read_what_is_there()
+{
+	mount_store
+	new_stream a
+	text_lines 3000 >"$T/text"
+	cat "$T/text" >>"$M/a/shard-0000"
+	for at in 10 1500 2990; do
+		echo "$at" >"$M/a/trim"
+		tail -n +$((at + 1)) "$T/text" >"$T/want"
+		for file in shard-0000 json/shard-0000; do
+			F=$M/a/$file
+			while IFS= read -r line; do printf '%s\n' "$line"; done <"$F" >"$T/got"
+			cat "$F" >"$T/cat"
+			same "$T/cat" "$T/got" "read, $file from $at"
+			{ head -n 1 && head -n 2 && cat; } <"$F" >"$T/got"
+			same "$T/cat" "$T/got" "head, $file from $at"
+		done
+		# What wants a size or reads backwards beyond it has a view for that.
+		V=$M/a/since/0/shard-0000
+		eq "$(size_of "$T/want")" "$(size_of "$V")" "size of since/0"
+		tac "$V" | tac >"$T/got"
+		same "$T/want" "$T/got" "tac, since/0 from $at"
+		tail -n 5000 "$V" >"$T/got"
+		same "$T/want" "$T/got" "tail, since/0 from $at"
+	done
+}
+
+# Whatever part of the block that it reads first, or of those before, is there.
+test_tail_reads_back_to_the_horizon()
+{
+	mount_store
+	text_lines 1000 >"$T/text"
+	for at in 100 530 850 900 950 980; do
+		new_stream "a$at"
+		cat "$T/text" >>"$M/a$at/shard-0000"
+		echo "$at" >"$M/a$at/trim"
+		for count in 1 10 20; do
+			for more in "" "$(repeat 170 'some more text, so that its blocks are others')"; do
+				[ -z "$more" ] || echo "$more" >>"$M/a$at/shard-0000"
+				tail -n "$count" "$M/a$at/shard-0000" >"$T/got"
+				cat "$M/a$at/shard-0000" | tail -n "$count" >"$T/want"
+				same "$T/want" "$T/got" "tail -n $count from $at"
+			done
+		done
+		retained=$(wc -l <"$M/a$at/shard-0000")
+		tail -n "$((retained - 1))" "$M/a$at/shard-0000" >"$T/got"
+		sed 1d "$M/a$at/shard-0000" >"$T/want"
+		same "$T/want" "$T/got" "all but one from $at"
+	done
+}
+
 test_nothing_below_the_horizon_comes_from_the_cache()
 {
 	mount_store

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 /* A read of `bytes` at `offset` must be served from `want`. */
-static void reads(
-	struct reading *p, uint64_t offset, uint64_t horizon, size_t bytes, uint64_t want)
+static void reads(struct reading *p, uint64_t offset, uint64_t horizon, size_t bytes, uint64_t want)
 {
 	uint64_t at = 77;
-	ck_assert_int_eq(reading_map(p, offset, horizon, &at), 0);
+	size_t most = bytes;
+	ck_assert_int_eq(reading_map(p, offset, horizon, &most, &at), 0);
+	ck_assert_uint_eq(most, bytes);
 	ck_assert_uint_eq(at, want);
 	reading_advance(p, offset, bytes);
 }
@@ -18,7 +19,8 @@ static void reads(
 static void is_behind(struct reading *p, uint64_t offset, uint64_t horizon)
 {
 	uint64_t at = 77;
-	ck_assert_int_eq(reading_map(p, offset, horizon, &at), -ESTALE);
+	size_t most = 10;
+	ck_assert_int_eq(reading_map(p, offset, horizon, &most, &at), -ESTALE);
 	ck_assert_uint_eq(at, 77);
 }
 
@@ -28,6 +30,33 @@ START_TEST(untrimmed_is_read_as_it_is)
 	reads(&p, 0, 0, 10, 0);
 	reads(&p, 10, 0, 10, 10);
 	reads(&p, 5, 0, 1, 5);
+}
+END_TEST
+
+START_TEST(what_was_read_last_can_be_gone_back_into)
+{
+	struct reading p = {0};
+	reads(&p, 0, 100, 80, 100);
+	reads(&p, 7, 100, 80, 107); /* a shell, that took a line */
+	reads(&p, 87, 100, 80, 187);
+	reads(&p, 120, 100, 80, 220); /* above the horizon, too */
+	is_behind(&p, 20, 100);	      /* but not into what was read before */
+	reads(&p, 0, 100, 10, 100);
+	is_behind(&p, 3, 110);
+}
+END_TEST
+
+START_TEST(a_step_back_over_the_horizon_is_short)
+{
+	struct reading p = {0};
+	uint64_t at;
+	size_t bytes = 80;
+	reads(&p, 160, 100, 30, 160);
+	ck_assert_int_eq(reading_map(&p, 80, 100, &bytes, &at), 0);
+	ck_assert_uint_eq(bytes, 60);
+	ck_assert_uint_eq(at, 100);
+	reading_advance(&p, 80, 60);
+	reads(&p, 140, 100, 50, 160); /* and on from there */
 }
 END_TEST
 
@@ -102,6 +131,8 @@ int main(void)
 	Suite *suite = suite_create("reading");
 	TCase *tc = tcase_create("reading");
 	tcase_add_test(tc, untrimmed_is_read_as_it_is);
+	tcase_add_test(tc, what_was_read_last_can_be_gone_back_into);
+	tcase_add_test(tc, a_step_back_over_the_horizon_is_short);
 	tcase_add_test(tc, a_reading_from_the_start_begins_at_the_horizon);
 	tcase_add_test(tc, a_first_read_below_the_horizon_begins_at_the_horizon);
 	tcase_add_test(tc, a_seek_to_what_is_there_is_exact);
