@@ -174,7 +174,35 @@ show "cmp photo.raw $STREAM/\$(tail -n 1 $STREAM/shard-0000 | jq -r .claim_check
 cmp "$WORK/photo.raw" "$MNT/$STREAM/$CHECK"
 echo "the same bytes"
 
-step "8. kill -9 the daemon, mount again, compare"
+step "8. The same records by key, as JSON, from a time on, live"
+show "echo '{\"total\":12}' >>$STREAM/keys/user-42; cat $STREAM/keys/user-42"
+echo '{"total":12}' >>"$MNT/$STREAM/keys/user-42"
+cat "$MNT/$STREAM/keys/user-42"
+show "cat $STREAM/since/1h/json/keys/user-42"
+cat "$MNT/$STREAM/since/1h/json/keys/user-42"
+show "cat $STREAM/live/all &"
+{
+	echo open >"$WORK/opened"
+	exec cat
+} <"$MNT/$STREAM/live/all" >"$WORK/live" &
+TAIL=$!
+wait_until [ -e "$WORK/opened" ]
+show "echo 'a live one' >>$STREAM/put"
+echo 'a live one' >>"$MNT/$STREAM/put"
+wait_until grep 'a live one' "$WORK/live"
+kill "$TAIL"
+TAIL=
+
+step "9. A consumer is a directory, its checkpoints are files; more shards at any time"
+show "sh examples/consumer.sh $STREAM billing wc -l"
+sh "$TOP/examples/consumer.sh" "$MNT/$STREAM" billing wc -l
+show "echo '{\"shards\":4}' >$STREAM/config; echo more >>$STREAM/put"
+echo '{"shards":4}' >"$MNT/$STREAM/config"
+echo more >>"$MNT/$STREAM/put"
+show "sh examples/consumer.sh $STREAM billing cat"
+sh "$TOP/examples/consumer.sh" "$MNT/$STREAM" billing cat
+
+step "10. kill -9 the daemon, mount again, compare"
 BEFORE=$(sha256sum <"$SHARD")
 show "kill -9 $PID"
 kill -9 "$PID"
@@ -187,7 +215,7 @@ echo "before $BEFORE"
 echo "after  $AFTER"
 [ "$BEFORE" = "$AFTER" ]
 
-step "9. The segments are plain .lz4 files: no streamfs needed to read them"
+step "11. The segments are plain .lz4 files: no streamfs needed to read them"
 show "lz4 -dcm STORE/streams/$STREAM/shard-0000/*.lz4 | sha256sum"
 LZ4=$(lz4 -dcm "$STORE/streams/$STREAM/shard-0000/"*.lz4 | sha256sum)
 echo "lz4    $LZ4"
@@ -197,7 +225,7 @@ if [ -z "$KEEP" ]; then
 	step "Done; everything goes again"
 	exit 0
 fi
-step "10. The same in the background, to stay"
+step "12. The same in the background, to stay"
 unmount
 wait "$PID" || true
 show "streamfs $STORE $MNT"

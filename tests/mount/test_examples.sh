@@ -270,4 +270,26 @@ test_inbox_after_a_trim()
 	same "$T/3.raw" "$T/in/3.raw"
 }
 
+test_follow_prints_what_it_appends_without_a_mount()
+{
+	text_lines 20000 >"$T/lines"
+	"$(dirname "$TOOLS_DIR")/examples/follow" "$S" greetings <"$T/lines" >"$T/got"
+	same "$T/lines" "$T/got"
+	mount_store
+	same "$T/lines" "$M/greetings/shard-0000"
+}
+
+# The commands of the README's first page, and what they print but for sizes.
+test_the_demo_of_the_readme()
+{
+	local readme=$EXAMPLES/../README.md
+	sed -n '/^    \$ mkdir streams/,/^$/s/^    //p' "$readme" >"$T/demo"
+	num "$(grep -c '^\$ ' "$T/demo")" -ge 6 "commands"
+	sed -n 's/^\$ //p' "$T/demo" | sed 's/fusermount3 -u streams/until &; do sleep 0.1; done/' >"$T/commands"
+	text_lines 5000 >"$T/log-of-dpkg" # which not every machine has
+	sed -i "s|/var/log/dpkg.log|$T/log-of-dpkg|" "$T/commands"
+	PATH=$(dirname "$STREAMFS_BIN"):$PATH bash -e "$T/commands" >"$T/printed"
+	same <(sed '/^\$/d; s/^[0-9.]*[KM]\t/N\t/' "$T/demo") <(sed 's/^[0-9.]*[KM]\t/N\t/' "$T/printed")
+}
+
 run_tests "$@"
