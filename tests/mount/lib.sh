@@ -269,7 +269,7 @@ clean_up()
 {
 	local pid mount
 	awk -v t="$T/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | tac |
-		while read -r mount; do umount -l "$mount" 2>/dev/null; done
+		while read -r mount; do umount -l "$(printf %b "$mount")" 2>/dev/null; done
 	for pid in $(own_processes); do
 		[ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null
 	done

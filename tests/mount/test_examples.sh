@@ -88,6 +88,19 @@ test_consumer_goes_on_at_the_horizon()
 	eq "$(seq 2005 2009)" "$(example consumer "$M/a" late cat)"
 }
 
+test_consumer_leaves_what_comes_meanwhile_to_the_next_run()
+{
+	start
+	seq 1000 1099 >>"$M/a/put"
+	echo 50 >"$M/a/trim"
+	mkdir "$T/bin"
+	printf '#!/bin/sh\n%s "$@"\nseq 2000 2099 >>"%s/a/put"\n' "$(command -v stat)" "$M" >"$T/bin/stat"
+	chmod +x "$T/bin/stat"
+	(PATH=$T/bin:$PATH && example consumer "$M/a" late cat >"$T/got")
+	same <(seq 1050 1099) "$T/got"
+	eq "$(seq 2000 2099)" "$(example consumer "$M/a" late cat)"
+}
+
 test_consumer_does_not_pass_what_it_could_not_read()
 {
 	start '{"compression":"none"}'
