@@ -176,6 +176,14 @@ static struct disk_hook stalled = {.before = stall_syncer};
 
 enum { MANY = 40 }; /* segments */
 
+static size_t unsynced_count(void)
+{
+	pthread_mutex_lock(&shard->lock);
+	size_t count = shard->unsynced_count;
+	pthread_mutex_unlock(&shard->lock);
+	return count;
+}
+
 static void roll_many(void)
 {
 	appender = pthread_self();
@@ -183,7 +191,7 @@ static void roll_many(void)
 	options.segment_chunks = 1;
 	open_all();
 	append_lines_one_by_one(0, MANY, PAD);
-	if (shard->unsynced_count > UNSYNCED_SEGMENTS)
+	if (unsynced_count() > UNSYNCED_SEGMENTS)
 		_exit(1);
 }
 
@@ -195,7 +203,7 @@ START_TEST(unsynced_segments_are_bounded)
 	calls.count = 0;
 	options.disk_hook = &calls.hook;
 	open_all();
-	ck_assert_uint_eq(shard->unsynced_count, UNSYNCED_SEGMENTS);
+	ck_assert_uint_le(unsynced_count(), UNSYNCED_SEGMENTS); /* a flush may have come already */
 	ck_assert_uint_ge(logged(DISK_SYNC, 0), MANY - 1 - UNSYNCED_SEGMENTS);
 	check_lines(MANY, PAD);
 	sync_shard_now();
