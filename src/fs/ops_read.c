@@ -57,16 +57,8 @@ static int read_trimmed(struct handle *handle, uint64_t horizon, uint64_t offset
 	return 0;
 }
 
-static int read_shard(
-	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
-{
-	struct sfs_shard_info info;
-	sfs_shard_info(handle->node->id.shard, &info);
-	return read_trimmed(handle, info.horizon_offset, offset, buffer, bytes, ret_bytes);
-}
-
-static int read_stored(
-	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+static int read_stored(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
 {
 	struct sfs_shard *shard = handle->node->id.shard;
 	uint64_t size = handle->blob ? sfs_blob_size(handle->blob) : sfs_shard_size(shard);
@@ -76,31 +68,45 @@ static int read_stored(
 	if (r < 0)
 		return r;
 	/* The page cache would take a read that ends before damage for the end, and add zeros. */
-	if (handle->cached && n < expected(size, offset, bytes))
+	if (paged && n < expected(size, offset, bytes))
 		return is_trimmed(handle, offset) ? -ESTALE : -EBADMSG;
 	*ret_bytes = n;
 	return 0;
 }
 
-static int read_handle(
-	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+static int read_shard(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
+{
+	struct sfs_shard_info info;
+	if (paged)
+		return read_stored(handle, true, offset, buffer, bytes, ret_bytes);
+	sfs_shard_info(handle->node->id.shard, &info);
+	return read_trimmed(handle, info.horizon_offset, offset, buffer, bytes, ret_bytes);
+}
+
+/*
+ * `paged`: for pages of the kernel's, which are told by that nobody in particular reads them. That
+ * is also how a private mapping of a file reads that is not cached otherwise.
+ */
+static int read_handle(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
 {
 	switch (handle->kind) {
 	case HANDLE_TEXT:
 		return read_text(handle, offset, buffer, bytes, ret_bytes);
 	case HANDLE_UPLOAD:
 		return upload_read(handle->upload, offset, buffer, bytes, ret_bytes);
-	case HANDLE_WRITER:
-		return handle->node->id.shard ? read_shard(handle, offset, buffer, bytes, ret_bytes)
-					      : -EACCES;
 	case HANDLE_VIEW:
-		return view_read_at(handle, offset, buffer, bytes, ret_bytes);
+		return paged ? view_read_page(handle, offset, buffer, bytes, ret_bytes)
+			     : view_read_at(handle, offset, buffer, bytes, ret_bytes);
+	case HANDLE_WRITER:
+		return handle->node->id.shard
+			       ? read_shard(handle, paged, offset, buffer, bytes, ret_bytes)
+			       : -EACCES;
 	case HANDLE_SHARD:
-		if (!handle->cached)
-			return read_shard(handle, offset, buffer, bytes, ret_bytes);
-		return read_stored(handle, offset, buffer, bytes, ret_bytes);
+		return read_shard(handle, paged, offset, buffer, bytes, ret_bytes);
 	case HANDLE_BLOB:
-		return read_stored(handle, offset, buffer, bytes, ret_bytes);
+		return read_stored(handle, paged, offset, buffer, bytes, ret_bytes);
 	default:
 		return -EISDIR;
 	}
@@ -119,7 +125,8 @@ void op_read(
 	size_t n = 0;
 	int r = buffer ? 0 : -ENOMEM;
 	if (r == 0)
-		r = read_handle(handle, (uint64_t)offset, buffer, bytes, &n);
+		r = read_handle(handle, handle->cached || fi->lock_owner == 0, (uint64_t)offset,
+			buffer, bytes, &n);
 	if (r < 0)
 		fuse_reply_err(req, fs_errno(r));
 	else

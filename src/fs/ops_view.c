@@ -34,13 +34,28 @@ int view_read_at(
 	size_t n = 0;
 	SCOPED_LOCK(&handle->lock);
 	SCOPED_LOCK(&place->lock);
-	int r = reading_map(
-		&handle->reading, offset, sfs_view_horizon(place->view), &bytes, &at);
+	int r = reading_map(&handle->reading, offset, sfs_view_horizon(place->view), &bytes, &at);
 	if (r == 0)
 		r = sfs_view_pread(place->view, at, buffer, bytes, &n);
 	if (r < 0)
 		return r;
 	reading_advance(&handle->reading, offset, n);
+	*ret_bytes = n;
+	return 0;
+}
+
+int view_read_page(
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	struct place *place = handle->node->id.place;
+	size_t n = 0;
+	SCOPED_LOCK(&place->lock);
+	uint64_t size = sfs_view_size(place->view);
+	int r = sfs_view_pread(place->view, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	if (n < bytes && offset < size && n < size - offset)
+		return -EBADMSG;
 	*ret_bytes = n;
 	return 0;
 }
@@ -107,8 +122,8 @@ bool view_look_ahead_locked(struct handle *handle)
 }
 
 /* What never waits is always ready. */
-void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
-	struct fuse_pollhandle *whom)
+void op_poll(
+	fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct fuse_pollhandle *whom)
 {
 	(void)nodeid;
 	struct handle *handle = fs_handle(fi);

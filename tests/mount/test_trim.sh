@@ -474,4 +474,29 @@ test_who_may_only_write_cannot_trim()
 	eq "x y" "$(echo $(cat "$M/a/all"))" "records"
 }
 
+test_a_trimmed_shard_is_mapped_private_only()
+{
+	mount_store
+	new_stream a
+	seq 10000 >>"$M/a/put"
+	echo 5000 >"$M/a/trim"
+	python3 - "$M/a/shard-0000" "$M/a/json/shard-0000" <<-'EOT'
+	import errno, mmap, os, sys
+	fd = os.open(sys.argv[1], os.O_RDONLY)
+	text = b"".join(b"%d\n" % i for i in range(1, 10001))
+	private = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+	for at in [len(text) - 4000, 28672, 36864, 32768, text.index(b"\n5001\n") + 1]:
+	    assert private[at:at + 4000] == text[at:at + 4000], at
+	json = os.open(sys.argv[2], os.O_RDONLY)
+	view = mmap.mmap(json, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+	for at in [len(view) - 4000, len(view) * 2 // 3]:
+	    assert view[at:at + 4000] == os.pread(json, 4000, at), at
+	try:
+	    mmap.mmap(fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+	    sys.exit("mapped shared")
+	except OSError as e:
+	    assert e.errno == errno.ENODEV, e
+	EOT
+}
+
 run_tests "$@"
