@@ -41,15 +41,17 @@ static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
 }
 
 /* The bytes of a shard that was trimmed are read by the handle's own position. */
-static int read_trimmed(struct handle *handle, uint64_t horizon, uint64_t offset, void *buffer,
-	size_t bytes, size_t *ret_bytes)
+static int read_trimmed(struct handle *handle, const struct reading_file *file, uint64_t offset,
+	void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	uint64_t at;
 	size_t n;
 	SCOPED_LOCK(&handle->lock);
-	int r = reading_map(&handle->reading, offset, horizon, &bytes, &at);
+	int r = reading_map(&handle->reading, offset, file, &bytes, &at);
 	if (r == 0)
 		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
+	if (r == -ENODATA)
+		r = reading_hole(buffer, bytes, &n);
 	if (r < 0)
 		return r;
 	reading_advance(&handle->reading, offset, n);
@@ -81,7 +83,8 @@ static int read_shard(struct handle *handle, bool paged, uint64_t offset, void *
 	if (paged)
 		return read_stored(handle, true, offset, buffer, bytes, ret_bytes);
 	sfs_shard_info(handle->node->id.shard, &info);
-	return read_trimmed(handle, info.horizon_offset, offset, buffer, bytes, ret_bytes);
+	struct reading_file file = {info.horizon_offset, info.size_bytes};
+	return read_trimmed(handle, &file, offset, buffer, bytes, ret_bytes);
 }
 
 /*

@@ -34,9 +34,12 @@ int view_read_at(
 	size_t n = 0;
 	SCOPED_LOCK(&handle->lock);
 	SCOPED_LOCK(&place->lock);
-	int r = reading_map(&handle->reading, offset, sfs_view_horizon(place->view), &bytes, &at);
+	struct reading_file file = {sfs_view_horizon(place->view), sfs_view_size(place->view)};
+	int r = reading_map(&handle->reading, offset, &file, &bytes, &at);
 	if (r == 0)
 		r = sfs_view_pread(place->view, at, buffer, bytes, &n);
+	if (r == -ENODATA)
+		r = reading_hole(buffer, bytes, &n);
 	if (r < 0)
 		return r;
 	reading_advance(&handle->reading, offset, n);

@@ -235,11 +235,40 @@ test_tail_reads_back_to_the_horizon()
 				same "$T/want" "$T/got" "tail -n $count from $at"
 			done
 		done
+		# More than there are: all.
+		tail -n 5000 "$M/a$at/shard-0000" >"$T/got"
+		same "$M/a$at/shard-0000" "$T/got" "more than there are from $at"
 		retained=$(wc -l <"$M/a$at/shard-0000")
 		tail -n "$((retained - 1))" "$M/a$at/shard-0000" >"$T/got"
 		sed 1d "$M/a$at/shard-0000" >"$T/want"
 		same "$T/want" "$T/got" "all but one from $at"
 	done
+}
+
+test_tail_follows_where_nearly_all_was_trimmed()
+{
+	mount_store
+	new_stream a
+	text_lines 2000 >>"$M/a/shard-0000"
+	echo all >"$M/a/trim"
+	for lines in "" "one" "one two"; do
+		[ -z "$lines" ] || echo "${lines##* }" >>"$M/a/shard-0000"
+		for file in shard-0000 json/shard-0000; do
+			tail "$M/a/$file" >"$T/got"
+			same "$M/a/$file" "$T/got" "tail $file with <$lines>"
+			tail -n 5 -f "$M/a/$file" >"$T/${file%/*}.$lines" 2>"$T/err" &
+			echo $! >>"$T/tails"
+		done
+	done
+	echo last >>"$M/a/shard-0000"
+	for lines in "" "one" "one two"; do
+		for file in shard-0000 json; do
+			eventually grep -q last "$T/$file.$lines"
+			eq "$(wc -l <"$M/a/shard-0000")" "$(wc -l <"$T/$file.$lines")" "$file, <$lines>"
+		done
+	done
+	eq "" "$(cat "$T/err")" "tail says"
+	kill $(cat "$T/tails")
 }
 
 test_nothing_below_the_horizon_comes_from_the_cache()

@@ -9,8 +9,9 @@
 static void reads(struct reading *p, uint64_t offset, uint64_t horizon, size_t bytes, uint64_t want)
 {
 	uint64_t at = 77;
+	struct reading_file file = {horizon, 1000};
 	size_t most = bytes;
-	ck_assert_int_eq(reading_map(p, offset, horizon, &most, &at), 0);
+	ck_assert_int_eq(reading_map(p, offset, &file, &most, &at), 0);
 	ck_assert_uint_eq(most, bytes);
 	ck_assert_uint_eq(at, want);
 	reading_advance(p, offset, bytes);
@@ -19,8 +20,9 @@ static void reads(struct reading *p, uint64_t offset, uint64_t horizon, size_t b
 static void is_behind(struct reading *p, uint64_t offset, uint64_t horizon)
 {
 	uint64_t at = 77;
+	struct reading_file file = {horizon, 1000};
 	size_t most = 10;
-	ck_assert_int_eq(reading_map(p, offset, horizon, &most, &at), -ESTALE);
+	ck_assert_int_eq(reading_map(p, offset, &file, &most, &at), -ESTALE);
 	ck_assert_uint_eq(at, 77);
 }
 
@@ -50,13 +52,47 @@ START_TEST(a_step_back_over_the_horizon_is_short)
 {
 	struct reading p = {0};
 	uint64_t at;
+	struct reading_file file = {100, 1000};
 	size_t bytes = 80;
 	reads(&p, 160, 100, 30, 160);
-	ck_assert_int_eq(reading_map(&p, 80, 100, &bytes, &at), 0);
+	ck_assert_int_eq(reading_map(&p, 80, &file, &bytes, &at), 0);
 	ck_assert_uint_eq(bytes, 60);
 	ck_assert_uint_eq(at, 100);
 	reading_advance(&p, 80, 60);
 	reads(&p, 140, 100, 50, 160); /* and on from there */
+}
+END_TEST
+
+START_TEST(below_the_horizon_tail_finds_a_hole)
+{
+	struct reading p = {0};
+	struct reading_file file = {900, 1000};
+	uint64_t at;
+	size_t bytes = 200;
+	reads(&p, 800, 900, 100, 900); /* short: to the end */
+	for (uint64_t offset = 600; offset < 800; offset -= 200) {
+		ck_assert_int_eq(reading_map(&p, offset, &file, &bytes, &at), -ENODATA);
+		reading_advance(&p, offset, bytes);
+	}
+	reads(&p, 0, 900, 500, 900); /* what it prints then */
+}
+END_TEST
+
+START_TEST(the_end_of_a_file_is_short_too)
+{
+	struct reading p = {0};
+	struct reading_file file = {900, 1000};
+	uint64_t at;
+	size_t bytes = 512;
+	reads(&p, 0, 900, 50, 900); /* less, that looks what it is */
+	ck_assert_int_eq(reading_map(&p, 512, &file, &bytes, &at), 0);
+	ck_assert_uint_eq(at, 900);
+	ck_assert_uint_eq(bytes, 100);
+	reading_advance(&p, 512, bytes);
+	is_behind(&p, 400, 900);
+	file.horizon = 1000;
+	ck_assert_int_eq(reading_map(&p, 300, &file, &bytes, &at), 0);
+	ck_assert_uint_eq(bytes, 0);
 }
 END_TEST
 
@@ -133,6 +169,8 @@ int main(void)
 	tcase_add_test(tc, untrimmed_is_read_as_it_is);
 	tcase_add_test(tc, what_was_read_last_can_be_gone_back_into);
 	tcase_add_test(tc, a_step_back_over_the_horizon_is_short);
+	tcase_add_test(tc, below_the_horizon_tail_finds_a_hole);
+	tcase_add_test(tc, the_end_of_a_file_is_short_too);
 	tcase_add_test(tc, a_reading_from_the_start_begins_at_the_horizon);
 	tcase_add_test(tc, a_first_read_below_the_horizon_begins_at_the_horizon);
 	tcase_add_test(tc, a_seek_to_what_is_there_is_exact);
