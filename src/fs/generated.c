@@ -28,6 +28,8 @@ static const char readme[] =
 	"  orders/json/...       the same views as JSON lines, with sequence, time and key\n"
 	"  orders/since/15m/...  the same from a time on: an age, 2026-11-23T10:00:00Z, Unix time\n"
 	"  orders/live/...       the same from now on; a read waits until there is more\n"
+	"                        (ls and grep -r of orders do not show all, keys, json, since, "
+	"live)\n"
 	"  orders/consumers/     mkdir billing: a file per shard with the byte offset it has "
 	"reached\n"
 	"  orders/config         JSON: the stream's settings; write an object to change some of "
