@@ -158,10 +158,12 @@ static void check_end(struct shard_check *s, uint64_t base, struct scan *scan, b
 {
 	uint64_t end = scan->index.end_offset, from = scan->index.end_file_offset;
 	if (s->last && s->mark.synced_offset > end) {
-		shard_finding(s, false, from,
-			"damaged; text %" PRIu64 " to %" PRIu64
-			", which was durable, cannot be read",
-			end, s->mark.synced_offset);
+		uint64_t horizon = s->mark.horizon_offset, lost = end > horizon ? end : horizon;
+		if (s->mark.synced_offset > lost) /* else it was trimmed, as was all after it */
+			shard_finding(s, false, from,
+				"damaged; text %" PRIu64 " to %" PRIu64
+				", which was durable, cannot be read",
+				lost, s->mark.synced_offset);
 		s->end_offset = s->mark.synced_offset;
 		s->knows_sequence = false;
 		return;

@@ -128,7 +128,18 @@ static const struct sfs_shard *find_shard(const struct sfs_stream *stream, const
 	return NULL;
 }
 
-/* Of a shard that the stream does not have: fewer were asked for before there were records. */
+/* What tells nothing without segments: all that can be left of a shard that was trimmed. */
+static bool is_of_no_use(const char *name)
+{
+	size_t length = strlen(name), suffix = strlen(INDEX_SUFFIX);
+	return !strcmp(name, "synced") ||
+	       (length > suffix && !strcmp(name + length - suffix, INDEX_SUFFIX));
+}
+
+/*
+ * Of a shard that the stream does not have: fewer were asked for before there were records, or a
+ * trim took its last one.
+ */
 static int check_stray_shard(struct stream_check *s, const char *path)
 {
 	struct sfs_store *store = s->check->store;
@@ -145,7 +156,8 @@ static int check_stray_shard(struct stream_check *s, const char *path)
 		char file[SHARD_PATH_MAX + NAME_MAX + 2];
 		struct stat st;
 		snprintf(file, sizeof file, "%s/%s", path, names.list[i]);
-		if (fstatat(store->streams_dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (!is_of_no_use(names.list[i]) &&
+			fstatat(store->streams_dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			bytes += (uint64_t)st.st_size;
 	}
 	names_fini(&names);

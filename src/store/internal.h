@@ -8,10 +8,13 @@
  *   stream.change_lock     changes of the settings, one after the other
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
+ *   shard.files_lock       who replaces or removes the file of a sealed segment
  *   shard.lock             what is published; held for a moment
  *   stream.path_lock       (rw) where the stream's directory is; held while a file is opened
  *   syncer, tidier, pools, caches, waiters: leaves
- * store.lock (the table of streams) is a leaf too: nothing is taken under it.
+ * store.lock (the table of streams) is a leaf too: nothing is taken under it. store.trim_watch_lock
+ * is taken with change_lock held at most, and held over the call of the one who watches, who calls
+ * nothing of the store that waits.
  *
  * An append of a long record can hold stream.lock for as long as its writing takes, and whoever wants
  * it exclusively then has all others wait. So what must not wait (syncs, reads of sealed segments)
@@ -57,6 +60,7 @@ struct sync_waiter {
 	STAILQ_ENTRY(sync_waiter) link;
 	void (*done)(void *context, int result);
 	void *context;
+	bool of_trim; /* waits for a horizon, too */
 };
 STAILQ_HEAD(sync_waiters, sync_waiter);
 
@@ -79,6 +83,7 @@ struct sfs_shard {
 	struct waiter_list waiting; /* for its records; stream.waiters.lock */
 	uint64_t created_ms;
 
+	pthread_mutex_t files_lock;
 	pthread_mutex_t append_lock;
 	struct append_mark {	   /* where the append that is under way began; append_lock */
 		size_t index_count;
@@ -105,7 +110,7 @@ struct sfs_shard {
 	uint64_t gap_bytes;	/* text that is known to be unreadable */
 	struct buf bad_chunks;	/* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;
-	uint64_t replaced_count; /* segments that merging replaced */
+	uint64_t replaced_count; /* segments that merging replaced or a trim removed */
 
 	struct watermark watermark;
 	bool watermark_bad; /* a file is there, but none of this shard's */
@@ -179,6 +184,9 @@ struct sfs_stream {
 	struct waiters waiters;
 	struct consumers consumers;
 	struct stream_metrics metrics;
+	struct {
+		uint64_t end_bytes, horizon_bytes, limit; /* sums over the shards */
+	} retained; /* when retention had last done its work; the tidier's thread */
 	/* Under the tidier's lock: */
 	unsigned queued_jobs;	 /* a bit for each kind of sweep that is queued */
 	uint64_t sweep_after_ns; /* when the next sweep after a trim may begin */

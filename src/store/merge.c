@@ -219,39 +219,61 @@ static void remove_temporary(struct merge *m)
 	release_paths(m->shard);
 }
 
-static int rename_over(
-	struct sfs_store *store, const struct segment_paths *paths, bool *ret_renamed)
+/* Whether a trim has left the segment where it was. */
+static bool is_there(struct sfs_shard *shard, uint64_t base_offset)
 {
-	_cleanup_close_ int dir = -1;
-	int r = disk_open(
-		&store->disk, store->streams_dir, paths->directory, O_RDONLY | O_DIRECTORY, &dir);
-	if (r == 0)
-		r = disk_rename(&store->disk, store->streams_dir, paths->temporary,
-			store->streams_dir, paths->segment);
-	*ret_renamed = r == 0;
-	return r < 0 ? r : disk_sync_dir(&store->disk, dir);
+	SCOPED_LOCK(&shard->lock);
+	for (size_t i = 0; i < shard->base_count; i++)
+		if (shard->bases[i] == base_offset)
+			return true;
+	return false;
 }
 
-/* Puts the new file in the old one's place. */
-static int replace_segment(struct merge *m)
+static void count_replaced(struct merge *m)
 {
 	struct sfs_shard *shard = m->shard;
 	struct sfs_store *store = shard->stream->store;
-	struct segment_paths paths;
-	int r = hold_paths(shard, m->old->base_offset, &paths);
-	if (r < 0)
-		return r;
-	bool renamed;
-	r = rename_over(store, &paths, &renamed);
-	release_paths(shard);
-	if (!renamed)
-		return r;
 	metric_add(&store->metrics.segments_merged, 1);
 	SCOPED_LOCK(&shard->lock);
 	shard->replaced_count++; /* who has opened the old file does not enter it into the cache */
 	lru_drop(store->segments, shard->tag, m->old->base_offset);
 	shard->stored_bytes += m->index.end_file_offset - m->old->index.end_file_offset;
+}
+
+/* A file that a trim removed must not come back. */
+static int rename_in_place(struct merge *m)
+{
+	struct sfs_store *store = m->shard->stream->store;
+	struct segment_paths paths;
+	SCOPED_LOCK(&m->shard->files_lock);
+	int r = is_there(m->shard, m->old->base_offset) ? 0 : -ENOENT;
+	if (r == 0)
+		r = hold_paths(m->shard, m->old->base_offset, &paths);
+	if (r < 0)
+		return r;
+	r = disk_rename(&store->disk, store->streams_dir, paths.temporary, store->streams_dir,
+		paths.segment);
+	release_paths(m->shard);
+	if (r == 0)
+		count_replaced(m);
 	return r;
+}
+
+/* Puts the new file in the old one's place. */
+static int replace_segment(struct merge *m)
+{
+	struct sfs_store *store = m->shard->stream->store;
+	_cleanup_close_ int dir = -1;
+	struct segment_paths paths;
+	int r = hold_paths(m->shard, m->old->base_offset, &paths);
+	if (r < 0)
+		return r;
+	r = disk_open(
+		&store->disk, store->streams_dir, paths.directory, O_RDONLY | O_DIRECTORY, &dir);
+	release_paths(m->shard);
+	if (r == 0)
+		r = rename_in_place(m);
+	return r < 0 ? r : disk_sync_dir(&store->disk, dir);
 }
 
 static int merge_files(struct merge *m)
@@ -314,6 +336,8 @@ static int save_index(struct sfs_shard *shard, uint64_t base_offset, const struc
 	if (r < 0)
 		return r;
 	r = index_save(&store->disk, store->streams_dir, paths.index, shard->tag, index);
+	if (!is_there(shard, base_offset)) /* a trim came by meanwhile, or does now */
+		(void)disk_unlink(&store->disk, store->streams_dir, paths.index);
 	release_paths(shard);
 	return r;
 }

@@ -305,6 +305,13 @@ static int settle_end(
 	return r;
 }
 
+static void take_horizon(struct sfs_shard *shard)
+{
+	shard->horizon_offset = shard->watermark.horizon_offset;
+	shard->horizon_sequence = shard->watermark.horizon_sequence;
+	shard->horizon_json_offset = shard->watermark.horizon_json_offset;
+}
+
 /* The text ends where the last segment ends. */
 static void take_end(struct sfs_shard *shard, const struct scan *scan)
 {
@@ -344,6 +351,18 @@ static void keep_sealed(struct sfs_shard *shard, struct segment *segment)
 		tidier_sealed(shard, segment->base_offset);
 }
 
+/*
+ * What is left of a trim that was cut short where the directory kept the removal of later segments:
+ * all of the segment is below the horizon, and that later ones are missing is no damage.
+ */
+static bool is_trimmed_away(const struct sfs_shard *shard, uint64_t base, const struct scan *scan)
+{
+	const struct watermark *w = &shard->watermark;
+	uint64_t end = scan->index.end_offset;
+	bool later = end < w->synced_offset && end <= w->horizon_offset && base < w->horizon_offset;
+	return later && (!scan->tail_damaged || w->synced_offset == w->horizon_offset);
+}
+
 /* Recovers the segment that is the last one so far. A result without chunks: there is nothing. */
 static int open_last(struct sfs_shard *shard, uint64_t base)
 {
@@ -364,6 +383,11 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 		store_report(store, SFS_ERROR, "%s: not of this shard; nothing is changed", path);
 		index_fini(&scan.index);
 		return -EBADMSG;
+	}
+	if (is_trimmed_away(shard, base, &scan)) {
+		shard->stored_bytes -= scan.file_bytes;
+		index_fini(&scan.index);
+		return 0;
 	}
 	report_missing_watermark(shard, &scan);
 	bool appendable;
@@ -392,7 +416,7 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 	return 0;
 }
 
-/* A last segment without a chunk: begun, never written. */
+/* A last segment of which nothing counts: begun and never written, or trimmed. */
 static int drop_empty(struct sfs_shard *shard, uint64_t base)
 {
 	struct sfs_store *store = shard->stream->store;
@@ -400,6 +424,8 @@ static int drop_empty(struct sfs_shard *shard, uint64_t base)
 	if (store->read_only)
 		return 0;
 	char path[SHARD_PATH_MAX];
+	shard_segment_path(shard, path, base, INDEX_SUFFIX);
+	(void)disk_unlink(&store->disk, store->streams_dir, path);
 	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
 	return disk_unlink(&store->disk, store->streams_dir, path);
 }
@@ -561,6 +587,41 @@ static int find_last_arrival(struct sfs_shard *shard)
 	return 0;
 }
 
+/* The segment that is the first one; counted. */
+static int first_segment(struct sfs_shard *shard, struct segment **ret_segment)
+{
+	if (shard->active && shard->active->base_offset == shard->bases[0]) {
+		*ret_segment = segment_ref(shard->active);
+		return 0;
+	}
+	return shard_sealed_segment(shard, shard->bases[0], ret_segment);
+}
+
+/* Without a watermark, what is before the first segment counts as trimmed. */
+static int guess_horizon(struct sfs_shard *shard)
+{
+	struct watermark *w = &shard->watermark;
+	struct segment *segment;
+	if (w->counter || !shard->base_count || !shard->bases[0])
+		return 0;
+	int r = first_segment(shard, &segment);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	const struct index_item *first = segment->index.count ? &segment->index.items[0] : NULL;
+	if (first && !(first->flags & (INDEX_DAMAGED | INDEX_CONTINUES))) {
+		w->horizon_offset = first->text_offset;
+		w->horizon_sequence = first->first_sequence;
+		w->horizon_json_offset = first->json_offset;
+		w->horizon_arrival_ms = first->arrival_ms;
+		take_horizon(shard);
+		store_report(shard->stream->store, SFS_INFO,
+			"%s/shard-%04u: begins at text %llu; what was before counts as trimmed",
+			shard->stream->name, shard->number, (unsigned long long)w->horizon_offset);
+	}
+	segment_unref(segment);
+	return 0;
+}
+
 static int recover(struct sfs_shard *shard, struct buf *bases)
 {
 	int r = load_watermark(shard);
@@ -568,9 +629,7 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 		r = list_segments(shard, bases);
 	if (r < 0)
 		return r;
-	shard->horizon_offset = shard->watermark.horizon_offset;
-	shard->horizon_sequence = shard->watermark.horizon_sequence;
-	shard->horizon_json_offset = shard->watermark.horizon_json_offset;
+	take_horizon(shard);
 	shard->bases = (uint64_t *)(void *)bases->data;
 	shard->base_count = bases->size / sizeof(uint64_t);
 	*bases = (struct buf){0};
@@ -587,6 +646,8 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 		shard->bases = NULL;
 		r = settle_without_segments(shard);
 	}
+	if (r == 0)
+		r = guess_horizon(shard);
 	if (r == 0)
 		r = find_last_arrival(shard);
 	return r < 0 ? r : write_back(shard);

@@ -19,6 +19,7 @@ struct sfs_shard *shard_new(struct sfs_stream *stream, uint32_t number)
 	shard->number = number;
 	shard->serial = atomic_fetch_add(&stream->shard_serial, 1);
 	shard->watermark_fd = -1;
+	pthread_mutex_init(&shard->files_lock, NULL);
 	pthread_mutex_init(&shard->append_lock, NULL);
 	pthread_mutex_init(&shard->lock, NULL);
 	pthread_condattr_t monotonic;
@@ -50,6 +51,7 @@ void shard_free(struct sfs_shard *shard)
 	pthread_cond_destroy(&shard->grown);
 	pthread_mutex_destroy(&shard->lock);
 	pthread_mutex_destroy(&shard->append_lock);
+	pthread_mutex_destroy(&shard->files_lock);
 	free(shard);
 }
 

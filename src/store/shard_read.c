@@ -116,7 +116,7 @@ static uint64_t replaced_count(struct sfs_shard *shard)
 	return shard->replaced_count;
 }
 
-/* Into the cache, unless a merge may have put another file in this one's place since. */
+/* Into the cache, unless a merge may have replaced the file since, or a trim have removed it. */
 static void cache_segment(struct sfs_shard *shard, struct segment *segment, uint64_t replaced)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -188,6 +188,10 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 			return -ESTALE;
 		size_t i = find_base(shard, offset);
 		base = shard->bases[i];
+		if (offset < base) { /* the first segment is lost */
+			span->limit = base;
+			return -EBADMSG;
+		}
 		span->limit = i + 1 < shard->base_count ? shard->bases[i + 1] : shard->size;
 		if (end > span->limit)
 			end = span->limit;

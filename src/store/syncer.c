@@ -202,7 +202,7 @@ static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 	set_watermark_unsynced(shard, true);
 }
 
-static void finish_job(struct sfs_shard *shard, struct sync_job *job, int result)
+static void finish_job(struct sfs_shard *shard, struct sync_job *job, int synced, int trimmed)
 {
 	for (size_t i = 0; i < job->file_count; i++)
 		segment_unref(job->files[i]);
@@ -210,7 +210,7 @@ static void finish_job(struct sfs_shard *shard, struct sync_job *job, int result
 	while (!STAILQ_EMPTY(&job->waiters)) {
 		struct sync_waiter *waiter = STAILQ_FIRST(&job->waiters);
 		STAILQ_REMOVE_HEAD(&job->waiters, link);
-		waiter->done(waiter->context, result);
+		waiter->done(waiter->context, waiter->of_trim ? trimmed : synced);
 		free(waiter);
 		sfs_shard_unref(shard);
 	}
@@ -267,9 +267,24 @@ static void settle_watermark(struct sfs_shard *shard)
 	set_watermark_unsynced(shard, false);
 }
 
+/* What was written is durable, and the horizon in it counts. */
+static void publish_horizon(
+	struct sfs_shard *shard, const struct watermark *watermark, const struct horizon *to)
+{
+	shard->watermark = *watermark;
+	SCOPED_LOCK(&shard->lock);
+	shard->watermark_unsynced = false;
+	shard->horizon_offset = to->offset;
+	shard->horizon_sequence = to->sequence;
+	shard->horizon_json_offset = to->json_offset;
+	buf_fini(&shard->horizon_page);
+	shard->horizon_page = shard->wanted_page;
+	shard->wanted_page = (struct buf){0};
+}
+
 /*
  * A horizon that was asked for: written behind the sync of all that is before it, and durable before
- * it is published. That it fails is no failure of the shard.
+ * it is published. That it fails is no failure of the shard, nor of those that wait for a sync.
  */
 static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 {
@@ -291,17 +306,10 @@ static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 		r = disk_sync(&store->disk, shard->watermark_fd);
 	if (r == 0)
 		r = sync_watermark_entry(shard);
-	if (r < 0)
-		return r;
-	shard->watermark = next;
-	SCOPED_LOCK(&shard->lock);
-	shard->horizon_offset = to->offset;
-	shard->horizon_sequence = to->sequence;
-	shard->horizon_json_offset = to->json_offset;
-	buf_fini(&shard->horizon_page);
-	shard->horizon_page = shard->wanted_page;
-	shard->wanted_page = (struct buf){0};
-	return 0;
+	close_watermark(shard); /* many idle shards may be trimmed */
+	if (r == 0)
+		publish_horizon(shard, &next, to);
+	return r;
 }
 
 /* One sync; sync_running is set, so that there is one at a time. Only this writes watermarks. */
@@ -319,13 +327,12 @@ static int sync_shard(struct sfs_shard *shard)
 	pthread_mutex_unlock(&shard->lock);
 	if (needed)
 		r = sync_data(shard, &job);
-	if (r == 0 && trim)
-		r = sync_horizon(shard, &to);
+	int trimmed = r == 0 && trim ? sync_horizon(shard, &to) : r;
 	if (settle)
 		settle_watermark(shard);
 	if (job.dir >= 0)
 		close(job.dir);
-	finish_job(shard, &job, r);
+	finish_job(shard, &job, r, trimmed);
 	return r;
 }
 
@@ -467,26 +474,54 @@ void syncer_free(struct syncer *syncer)
 	free(syncer);
 }
 
-void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int result), void *context)
+static struct sync_waiter *new_waiter(void (*done)(void *context, int result), void *context)
 {
-	struct syncer *syncer = shard->stream->store->syncer;
 	struct sync_waiter *waiter = malloc(sizeof *waiter);
 	if (!waiter) {
 		done(context, -ENOMEM);
-		return;
+		return NULL;
 	}
 	*waiter = (struct sync_waiter){.done = done, .context = context};
+	return waiter;
+}
+
+static void add_waiter_locked(struct sfs_shard *shard, struct sync_waiter *waiter)
+{
+	STAILQ_INSERT_TAIL(&shard->waiters, waiter, link);
+	sfs_shard_ref(shard); /* given back by finish_job() */
+	syncer_hurry_locked(shard);
+}
+
+/* The horizon is wanted from the same moment on from which the waiter waits. */
+void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, struct buf *page,
+	void (*done)(void *context, int result), void *context)
+{
+	struct buf kept = *page;
+	*page = (struct buf){0};
+	struct sync_waiter *waiter = new_waiter(done, context);
+	if (!waiter) {
+		buf_fini(&kept);
+		return;
+	}
+	waiter->of_trim = true;
+	SCOPED_LOCK(&shard->lock);
+	shard->wanted_horizon = *to;
+	buf_fini(&shard->wanted_page);
+	shard->wanted_page = kept;
+	add_waiter_locked(shard, waiter);
+}
+
+void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int result), void *context)
+{
+	struct sync_waiter *waiter = new_waiter(done, context);
+	if (!waiter)
+		return;
 	pthread_mutex_lock(&shard->lock);
 	int result = shard->failed ? -EIO : 0;
-	bool needed = shard->size > shard->synced_offset ||
-		      shard->wanted_horizon.offset > shard->horizon_offset;
+	bool needed = shard->size > shard->synced_offset;
 	bool wait = !shard->failed && needed && !shard->stream->store->read_only;
-	if (wait) {
-		STAILQ_INSERT_TAIL(&shard->waiters, waiter, link);
-		sfs_shard_ref(shard); /* given back by finish_job() */
-		SCOPED_LOCK(&syncer->lock);
-		queue_locked(syncer, shard);
-	}
+	if (wait)
+		add_waiter_locked(shard, waiter);
 	pthread_mutex_unlock(&shard->lock);
 	if (!wait) {
 		free(waiter);

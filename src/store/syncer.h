@@ -38,6 +38,13 @@ struct sync_wait {
 void sync_wait_done(void *wait, int result);
 int sync_wait(struct sync_wait *wait);
 
+/*
+ * Asks for a horizon: syncs what there is, then makes the horizon durable and publishes it. Takes
+ * over `page`, which becomes the shard's horizon_page. One at a time for a shard.
+ */
+void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, struct buf *page,
+	void (*done)(void *context, int result), void *context);
+
 /* The shard was appended to: syncs it within its stream's flush interval. Holds shard.lock. */
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms);
 

@@ -21,17 +21,21 @@
 
 /* ---- where a position is ---- */
 
-/* The chunk that holds a published text offset, and the offset behind it. */
-static int chunk_at(
-	struct sfs_shard *shard, uint64_t offset, struct index_item *ret_item, uint64_t *ret_end)
+/* A chunk, as one index told of it: merging may make it part of a larger one at any moment. */
+struct found {
+	struct index_item item;
+	uint64_t end, json_end;
+};
+
+/* The chunk that holds a published text offset. */
+static int chunk_at(struct sfs_shard *shard, uint64_t offset, struct found *ret_chunk)
 {
 	struct span span;
 	int r = shard_span(shard, offset, offset + 1, &span);
 	segment_unref(span.segment);
 	if (r < 0)
 		return r;
-	*ret_item = span.items[0];
-	*ret_end = span.ends[0];
+	*ret_chunk = (struct found){span.items[0], span.ends[0], span.json_end};
 	return 0;
 }
 
@@ -66,18 +70,17 @@ static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor
  * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
  * less the lines of the records from it on that end in the chunk.
  */
-static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, uint64_t chunk_end,
+static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct found *chunk,
 	struct horizon *ret_horizon)
 {
 	struct horizon found = {0};
-	uint64_t json_end = 0, json_after = 0;
+	uint64_t json_after = 0;
 	bool is_found = false;
-	while (cursor->offset < chunk_end) {
+	while (cursor->offset < chunk->end) {
 		struct cursor_record record;
 		int r = cursor_record(cursor, &record);
 		if (r < 0)
 			return r;
-		json_end = cursor->chunk.json_offset + cursor->chunk.json_bytes;
 		if (record.first && record.offset == offset) {
 			is_found = true;
 			found = (struct horizon){offset, record.sequence, 0, record.arrival_ms};
@@ -88,7 +91,7 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, uint64_t chu
 	}
 	if (!is_found)
 		return -EINVAL;
-	found.json_offset = json_end - json_after;
+	found.json_offset = chunk->json_end - json_after;
 	*ret_horizon = found;
 	return 0;
 }
@@ -104,47 +107,52 @@ static int horizon_at_offset(
 		*ret_horizon = offset == end.offset ? end : now;
 		return 0;
 	}
-	struct index_item item;
-	uint64_t chunk_end;
-	int r = chunk_at(shard, offset, &item, &chunk_end);
+	struct found chunk;
+	int r = chunk_at(shard, offset, &chunk);
 	if (r < 0)
 		return r;
-	if (item.text_offset == offset && !(item.flags & INDEX_CONTINUES)) {
+	const struct index_item *item = &chunk.item;
+	if (item->text_offset == offset && !(item->flags & INDEX_CONTINUES)) {
 		*ret_horizon = (struct horizon){
-			offset, item.first_sequence, item.json_offset, item.arrival_ms};
+			offset, item->first_sequence, item->json_offset, item->arrival_ms};
 		return 0;
 	}
 	struct cursor cursor;
-	uint64_t from = item.text_offset > now.offset ? item.text_offset : now.offset;
+	uint64_t from = item->text_offset > now.offset ? item->text_offset : now.offset;
 	cursor_init(&cursor, shard, from, NULL, 0);
-	r = horizon_in_chunk(&cursor, offset, chunk_end, ret_horizon);
+	r = horizon_in_chunk(&cursor, offset, &chunk, ret_horizon);
 	cursor_fini(&cursor);
 	return r;
 }
 
-/* Where the last chunk begins whose first record is of a lower sequence number. By halving. */
+/*
+ * Where the last chunk begins whose first record is of a lower sequence number. By halving; one
+ * before it where text is missing.
+ */
 static int chunk_before_sequence(struct sfs_shard *shard, uint64_t sequence, uint64_t from,
 	uint64_t to, uint64_t *ret_offset)
 {
 	uint64_t best = from;
 	while (from < to) {
-		struct index_item item;
-		uint64_t end;
-		int r = chunk_at(shard, from + (to - from) / 2, &item, &end);
+		struct found chunk;
+		int r = chunk_at(shard, from + (to - from) / 2, &chunk);
+		if (r == -EBADMSG)
+			break;
 		if (r < 0)
 			return r;
-		if (item.first_sequence >= sequence) {
-			to = item.text_offset;
+		if (chunk.item.first_sequence >= sequence) {
+			to = chunk.item.text_offset;
 			continue;
 		}
-		if (item.text_offset > best)
-			best = item.text_offset;
-		from = end;
+		if (chunk.item.text_offset > best)
+			best = chunk.item.text_offset;
+		from = chunk.end;
 	}
 	*ret_offset = best;
 	return 0;
 }
 
+/* What is damaged is passed over. -EBADMSG: nothing else is left. */
 static int offset_of_sequence(
 	struct sfs_shard *shard, uint64_t sequence, uint64_t from, uint64_t *ret_offset)
 {
@@ -152,7 +160,11 @@ static int offset_of_sequence(
 	struct cursor_record record;
 	cursor_init(&cursor, shard, from, NULL, 0);
 	int r;
-	while ((r = cursor_record(&cursor, &record)) == 0) {
+	while ((r = cursor_record(&cursor, &record)) == 0 || r == -EBADMSG) {
+		if (r == -EBADMSG) {
+			cursor_skip(&cursor);
+			continue;
+		}
 		if (record.first && record.sequence >= sequence) {
 			*ret_offset = record.offset;
 			break;
@@ -160,7 +172,7 @@ static int offset_of_sequence(
 		cursor_pass(&cursor);
 	}
 	cursor_fini(&cursor);
-	return r;
+	return r == -ENODATA ? -EBADMSG : r;
 }
 
 /* What is past the end is the end. */
@@ -206,6 +218,7 @@ static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct seg
 	bool is_active = shard->active && shard->active->base_offset == base;
 	*ret_base = base;
 	*ret_active = is_active ? shard->active : NULL;
+	shard->replaced_count++; /* who has just opened it does not enter it into the cache */
 	if (is_active)
 		shard->active = NULL;
 	shard->base_count--;
@@ -218,16 +231,20 @@ static int remove_segment(struct sfs_shard *shard, uint64_t base)
 	struct sfs_store *store = shard->stream->store;
 	char path[SHARD_PATH_MAX];
 	struct stat st;
+	SCOPED_LOCK(&shard->files_lock);
 	lru_drop(store->segments, shard->tag, base);
+	/* The index first: none is ever without a segment. */
+	shard_segment_path(shard, path, base, INDEX_SUFFIX);
+	int r = disk_unlink(&store->disk, store->streams_dir, path);
+	if (r < 0 && r != -ENOENT)
+		return r; /* they go when the shard is opened next */
 	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
 	uint64_t bytes = 0;
 	if (fstatat(store->streams_dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		bytes = (uint64_t)st.st_size;
-	int r = disk_unlink(&store->disk, store->streams_dir, path);
-	shard_segment_path(shard, path, base, INDEX_SUFFIX);
-	(void)disk_unlink(&store->disk, store->streams_dir, path);
+	r = disk_unlink(&store->disk, store->streams_dir, path);
 	if (r < 0 && r != -ENOENT)
-		return r; /* it goes when the shard is opened next */
+		return r;
 	SCOPED_LOCK(&shard->lock);
 	shard->stored_bytes -= bytes < shard->stored_bytes ? bytes : shard->stored_bytes;
 	return 0;
@@ -277,22 +294,12 @@ static void read_horizon_page(struct sfs_shard *shard, uint64_t horizon, struct 
 	page->size = r == 0 && got == bytes ? bytes : 0;
 }
 
-/* Asks the syncer for it. */
-static void want_horizon(struct sfs_shard *shard, const struct horizon *to)
-{
-	struct buf page = {0};
-	read_horizon_page(shard, to->offset, &page);
-	SCOPED_LOCK(&shard->lock);
-	shard->wanted_horizon = *to;
-	buf_fini(&shard->wanted_page);
-	shard->wanted_page = page;
-}
-
 static int trim_shard(struct sfs_shard *shard, const struct horizon *to)
 {
-	want_horizon(shard, to);
+	struct buf page = {0};
 	struct sync_wait wait = SYNC_WAIT_INIT;
-	syncer_request(shard, sync_wait_done, &wait);
+	read_horizon_page(shard, to->offset, &page);
+	syncer_request_horizon(shard, to, &page, sync_wait_done, &wait);
 	int r = sync_wait(&wait);
 	if (r < 0)
 		return r;
@@ -355,10 +362,14 @@ static int find_horizon(
 	}
 }
 
-/* All places are found before the first is taken. */
+/*
+ * All places are found before the first is taken. The first error; what of the other shards can be
+ * found is.
+ */
 static int find_horizons(struct sfs_shard **shards, size_t count, const struct target *target,
 	struct horizon *horizons, uint64_t *ret_next_sequence)
 {
+	int result = 0;
 	*ret_next_sequence = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (target->kind == TRIM_OFFSET && shards[i]->number != target->shard)
@@ -366,13 +377,13 @@ static int find_horizons(struct sfs_shard **shards, size_t count, const struct t
 		int r = shard_open(shards[i]);
 		if (r == 0)
 			r = find_horizon(shards[i], target, &horizons[i]);
-		if (r < 0)
-			return r;
+		if (r < 0 && result == 0)
+			result = r;
 		SCOPED_LOCK(&shards[i]->lock);
 		if (shards[i]->next_sequence > *ret_next_sequence)
 			*ret_next_sequence = shards[i]->next_sequence;
 	}
-	return 0;
+	return result;
 }
 
 /* Moves those that have to go on. The first error; of the others, those that can go on do. */
@@ -399,6 +410,12 @@ static bool has_shard(struct sfs_shard *const *shards, size_t count, uint32_t nu
 	return false;
 }
 
+static bool is_emptied(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return shard->closed && shard->opened && shard->size == shard->horizon_offset;
+}
+
 /* Takes closed shards of which nothing is left out of a copy of the table. */
 static size_t pick_emptied(struct sfs_stream *stream, struct sfs_shard **keep,
 	struct sfs_shard **emptied)
@@ -406,9 +423,7 @@ static size_t pick_emptied(struct sfs_stream *stream, struct sfs_shard **keep,
 	size_t kept = 0, count = 0;
 	for (size_t i = 0; i < stream->shard_count; i++) {
 		struct sfs_shard *shard = stream->shards[i];
-		SCOPED_LOCK(&shard->lock);
-		bool gone = shard->closed && shard->opened && shard->size == shard->horizon_offset;
-		if (gone)
+		if (is_emptied(shard))
 			emptied[count++] = shard;
 		else
 			keep[kept++] = shard;
@@ -477,9 +492,21 @@ static void remove_shard_directory(struct sfs_stream *stream, struct sfs_shard *
 		(void)store_remove_stream(store, aside);
 }
 
+static bool has_emptied(struct sfs_stream *stream)
+{
+	bool any = false;
+	pthread_rwlock_rdlock(&stream->lock);
+	for (size_t i = 0; !any && i < stream->shard_count; i++)
+		any = is_emptied(stream->shards[i]);
+	pthread_rwlock_unlock(&stream->lock);
+	return any;
+}
+
 /* Closed shards go with their last record. The caller holds change_lock. */
 static int drop_emptied(struct sfs_stream *stream)
 {
+	if (!has_emptied(stream))
+		return 0;
 	stream_lock_alone(stream);
 	size_t count = 0;
 	_cleanup_free_ struct sfs_shard **emptied =
@@ -509,22 +536,22 @@ static int trim_held(struct sfs_stream *stream, const struct target *target,
 	if (!horizons)
 		return -ENOMEM;
 	uint64_t next_sequence;
-	r = find_horizons(shards, count, target, horizons, &next_sequence);
-	if (r == -EINVAL)
+	int found = find_horizons(shards, count, target, horizons, &next_sequence);
+	if (found == -EINVAL)
 		diag_set(diag, "shard-%04u:%llu: no record begins there", target->shard,
 			(unsigned long long)target->value);
-	if (r == 0 && target->kind == TRIM_SEQUENCE && target->value > next_sequence) {
+	if (found == 0 && target->kind == TRIM_SEQUENCE && target->value > next_sequence) {
 		diag_set(diag, "%llu: the next record has sequence number %llu",
 			(unsigned long long)target->value, (unsigned long long)next_sequence);
-		r = -EINVAL;
+		found = -EINVAL;
 	}
-	if (r < 0)
-		return r;
+	if (found == -EINVAL)
+		return found;
 	bool moved = false;
 	r = trim_shards(shards, count, horizons, &moved);
 	int dropped = drop_emptied(stream);
 	*ret_moved = moved;
-	return r < 0 ? r : dropped;
+	return found < 0 ? found : r < 0 ? r : dropped;
 }
 
 static int trim_to(struct sfs_stream *stream, const struct target *target, struct sfs_diag *diag)
@@ -636,7 +663,7 @@ int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_
 
 /* ---- retention ---- */
 
-/* Text that arrived at or after a time, in all shards. */
+/* Text that arrived at or after a time, in all shards that can be read. */
 static int bytes_since(
 	struct sfs_shard **shards, size_t count, uint64_t ms, uint64_t *ret_bytes)
 {
@@ -646,10 +673,10 @@ static int bytes_since(
 		int r = shard_open(shards[i]);
 		if (r == 0)
 			r = shard_since(shards[i], ms, &offset);
-		if (r == -ENODATA)
-			continue;
-		if (r < 0)
+		if (r == -ENOMEM)
 			return r;
+		if (r < 0)
+			continue;
 		uint64_t size = sfs_shard_size(shards[i]);
 		bytes += size > offset ? size - offset : 0;
 	}
@@ -657,31 +684,76 @@ static int bytes_since(
 	return 0;
 }
 
-/* The latest time since which at least `limit` bytes came: what is older can go. 0: nothing. */
-static int time_of_bytes(
-	struct sfs_stream *stream, uint64_t limit, uint64_t now_ms, uint64_t *ret_ms)
+/*
+ * A time since which at least `limit` bytes came, and not many more: what is older can go. Each step
+ * may decode a chunk of each shard, so a little more than the limit is good enough.
+ */
+static int time_of_bytes(struct sfs_shard **shards, size_t count, uint64_t limit, uint64_t now_ms,
+	uint64_t *ret_ms)
+{
+	enum { SLACK = 128 };
+	uint64_t low = 0, high = now_ms + 1;
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2, bytes;
+		int r = bytes_since(shards, count, middle, &bytes);
+		if (r < 0)
+			return r;
+		if (bytes < limit) {
+			high = middle;
+			continue;
+		}
+		low = middle;
+		if (bytes - limit <= limit / SLACK)
+			break;
+	}
+	*ret_ms = low;
+	return 0;
+}
+
+/* Sums of the ends and of the horizons of those that can be opened. */
+static void sum_shards(
+	struct sfs_shard **shards, size_t count, uint64_t *ret_ends, uint64_t *ret_horizons)
+{
+	*ret_ends = *ret_horizons = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (shard_open(shards[i]) < 0)
+			continue;
+		SCOPED_LOCK(&shards[i]->lock);
+		*ret_ends += shards[i]->size;
+		*ret_horizons += shards[i]->horizon_offset;
+	}
+}
+
+static int trim_before(struct sfs_stream *stream, uint64_t ms)
+{
+	const struct target target = {.kind = TRIM_TIME, .value = ms};
+	return ms ? trim_to(stream, &target, NULL) : 0;
+}
+
+/* Does nothing for a stream in which nothing came or went since it last did all. */
+static int retain_bytes(struct sfs_stream *stream, uint64_t limit)
 {
 	_cleanup_free_ struct sfs_shard **shards = NULL;
 	size_t count;
-	uint64_t low = 0, high = now_ms + 1, bytes;
+	uint64_t ends, horizons, ms;
 	int r = copy_shards(stream, &shards, &count);
-	if (r == 0)
-		r = bytes_since(shards, count, 0, &bytes);
 	if (r < 0)
 		return r;
-	if (bytes <= limit)
-		high = low; /* all may stay */
-	while (high - low > 1) {
-		uint64_t middle = low + (high - low) / 2;
-		r = bytes_since(shards, count, middle, &bytes);
-		if (r < 0)
-			return r;
-		if (bytes >= limit)
-			low = middle;
-		else
-			high = middle;
-	}
-	*ret_ms = low;
+	sum_shards(shards, count, &ends, &horizons);
+	bool same = ends == stream->retained.end_bytes && limit == stream->retained.limit &&
+		    horizons == stream->retained.horizon_bytes;
+	if (same || ends - horizons <= limit)
+		return 0;
+	r = time_of_bytes(shards, count, limit, clock_wall_ms(), &ms);
+	if (r == 0)
+		r = trim_before(stream, ms);
+	if (r < 0)
+		return r;
+	uint64_t ends_now;
+	sum_shards(shards, count, &ends_now, &horizons);
+	stream->retained.end_bytes = ends; /* what came since is for the next time */
+	stream->retained.horizon_bytes = horizons;
+	stream->retained.limit = limit;
 	return 0;
 }
 
@@ -691,19 +763,10 @@ int stream_retain(struct sfs_stream *stream)
 	pthread_rwlock_rdlock(&stream->lock);
 	uint64_t hours = stream->settings.retention_hours, limit = stream->settings.retention_bytes;
 	pthread_rwlock_unlock(&stream->lock);
-	uint64_t now_ms = clock_wall_ms(), before_ms = 0;
-	if (hours && hours < now_ms / hour_ms)
-		before_ms = now_ms - hours * hour_ms;
+	uint64_t now_ms = clock_wall_ms();
 	int r = 0;
-	if (limit) {
-		uint64_t ms;
-		r = time_of_bytes(stream, limit, now_ms, &ms);
-		if (r == 0 && ms > before_ms)
-			before_ms = ms;
-	}
-	if (r < 0 || !before_ms)
-		return r;
-	struct sfs_diag diag;
-	struct target target = {.kind = TRIM_TIME, .value = before_ms};
-	return trim_to(stream, &target, &diag);
+	if (hours && hours < now_ms / hour_ms)
+		r = trim_before(stream, now_ms - hours * hour_ms);
+	int by_bytes = limit ? retain_bytes(stream, limit) : 0;
+	return r < 0 ? r : by_bytes;
 }

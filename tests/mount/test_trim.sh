@@ -490,6 +490,53 @@ test_read_only_mounts_are_not_trimmed()
 	eq x "$(cat "$M/a/all")" "record"
 }
 
+# Fills the disk below the store to its last block, by records and then by a file.
+fill_disk()
+{
+	random_bytes $((4 * MIB)) 7 | base64 >"$T/piece"
+	while cat "$T/piece" >>"$M/a/shard-0000" 2>/dev/null; do :; done
+	cat /dev/zero >"$T/disk/filler" 2>/dev/null || true
+	eq 0 "$(df --output=avail "$T/disk" | tail -n 1 | tr -d ' ')" "what is left of the disk"
+}
+
+check_trim_of_full_disk()
+{
+	mkdir "$T/disk/store"
+	S=$T/disk/store
+	mount_store
+	new_stream a
+	echo first >>"$M/a/shard-0000"
+	sync "$M/a/shard-0000" # its watermark has its place on the disk from here on
+	fill_disk
+	must_fail sh -c "cat '$T/piece' >>'$M/a/shard-0000'"
+	echo all >"$M/a/trim"
+	eq "" "$(cat "$M/a/shard-0000")" "after the trim"
+	echo again >>"$M/a/shard-0000"
+	eq again "$(cat "$M/a/shard-0000")" "after an append"
+	remount
+	eq again "$(cat "$M/a/shard-0000")" "after a remount"
+	unmount
+	exits 0 "$FSCK_BIN" "$S"
+	umount "$T/disk"
+}
+
+test_a_full_disk_can_be_trimmed()
+{
+	mkdir "$T/disk"
+	mount -t tmpfs -o size=30m streamfs-test "$T/disk"
+	check_trim_of_full_disk
+}
+
+test_a_full_ext4_can_be_trimmed()
+{
+	truncate -s 40M "$T/image"
+	mkfs.ext4 -q "$T/image"
+	mkdir "$T/disk"
+	mount -o loop "$T/image" "$T/disk" || return 0 # no loop devices here
+	rm -rf "$T/disk/lost+found"
+	check_trim_of_full_disk
+}
+
 test_who_may_only_write_cannot_trim()
 {
 	mount_store -o allow_other
