@@ -32,10 +32,11 @@ test_unfinished_lines_take_bounded_memory()
 	local holder=$HOLD_PID line
 	read -r line <&"${HOLD[0]}"
 	eq held "$line"
-	num "$(peak_kib)" -le $((256 * 1024)) "peak memory in KiB"
+	# A sanitizer keeps what was freed, and its own account of every byte.
+	[ -n "${STREAMFS_SANITIZER:-}" ] || num "$(peak_kib)" -le $((256 * 1024)) "peak memory in KiB"
 	echo >&"${HOLD[1]}"
 	wait "$holder"
-	eventually resident_below $((128 * 1024))
+	[ -n "${STREAMFS_SANITIZER:-}" ] || eventually resident_below $((128 * 1024))
 	eventually eval 'test "$(wc -l <"$M/orders/shard-0000")" = 1200'
 	eq 1200 "$(cut -c1-6 "$M/orders/shard-0000" | sort -u | wc -l)"
 	eq 600001200 "$(wc -c <"$M/orders/shard-0000")"
