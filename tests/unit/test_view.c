@@ -3,15 +3,6 @@
 
 #include "tidier.h"
 
-static void append_key(const char *key, const char *text)
-{
-	struct sfs_writer *writer;
-	size_t taken;
-	ck_assert_int_eq(sfs_writer_open_key(stream, key, strlen(key), &writer), 0);
-	ck_assert_int_eq(sfs_writer_write(writer, text, strlen(text), &taken), 0);
-	ck_assert_int_eq(sfs_writer_close(writer), 0);
-}
-
 START_TEST(views_of_an_empty_stream_have_nothing)
 {
 	open_all();
@@ -30,13 +21,12 @@ END_TEST
 START_TEST(all_of_one_shard_is_its_text)
 {
 	open_all();
-	struct sfs_view *live = open_view((struct sfs_view_spec){
-		.start = SFS_FROM_NOW, .filter = SFS_OF_ALL});
+	struct sfs_view *live =
+		open_view((struct sfs_view_spec){.start = SFS_FROM_NOW, .filter = SFS_OF_ALL});
 	append_bytes("one\ntwo\n", 8);
 	append_bytes("\n", 1);
 	for (size_t step = 1; step < 12; step++) {
-		struct sfs_view *view = open_view(
-			(struct sfs_view_spec){.filter = SFS_OF_ALL});
+		struct sfs_view *view = open_view((struct sfs_view_spec){.filter = SFS_OF_ALL});
 		check_drains(view, step, 0, "one\ntwo\n\n");
 		check_drains(view, step, 0, "");
 		sfs_view_close(view);
@@ -53,13 +43,13 @@ START_TEST(a_key_brings_its_records_and_no_others)
 {
 	open_all();
 	configure("{\"shards\":4}");
-	append_key("a", "a1\na2\n");
-	append_key("b", "b1\n");
-	append_key("a", "a3\n");
-	append_key("aa", "x\n");
+	append_of_key("a", "a1\na2\n");
+	append_of_key("b", "b1\n");
+	append_of_key("a", "a3\n");
+	append_of_key("aa", "x\n");
 	for (size_t step = 1; step < 12; step++) {
-		struct sfs_view *view = open_view((struct sfs_view_spec){
-			.filter = SFS_OF_KEY, .key = "a", .key_bytes = 1});
+		struct sfs_view *view = open_view(
+			(struct sfs_view_spec){.filter = SFS_OF_KEY, .key = "a", .key_bytes = 1});
 		check_drains(view, step, 0, "a1\na2\na3\n");
 		sfs_view_close(view);
 	}
@@ -70,7 +60,7 @@ END_TEST
 START_TEST(json_of_a_shard_has_the_size_that_the_index_tells)
 {
 	open_all();
-	append_key("k\"", "one\ntwo \\ \xff\n");
+	append_of_key("k\"", "one\ntwo \\ \xff\n");
 	append_bytes("three\n\n", 7);
 	struct sfs_view *view =
 		open_view((struct sfs_view_spec){.filter = SFS_OF_SHARD, .json = true});
@@ -352,309 +342,6 @@ START_TEST(a_record_longer_than_a_chunk_reads_as_the_model_says)
 }
 END_TEST
 
-/* --- waiting --- */
-
-struct test_waiter {
-	struct sfs_waiter waiter;
-	atomic_uint woken;
-};
-
-static void note_wake(struct sfs_waiter *waiter)
-{
-	atomic_fetch_add(&((struct test_waiter *)waiter)->woken, 1);
-}
-
-static bool wait_on(struct sfs_view *view, struct test_waiter *w)
-{
-	w->waiter = (struct sfs_waiter){.wake = note_wake};
-	atomic_store(&w->woken, 0);
-	return sfs_view_wait(view, &w->waiter);
-}
-
-static unsigned woken(struct test_waiter *w)
-{
-	return atomic_load(&w->woken);
-}
-
-START_TEST(a_waiter_is_called_once_before_the_append_returns)
-{
-	open_all();
-	for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++)
-		for (int json = 0; json < 2; json++) {
-			struct test_waiter w;
-			struct sfs_view *view = open_view((struct sfs_view_spec){
-				.start = SFS_FROM_NOW,
-				.filter = (enum sfs_view_filter)filter,
-				.json = json,
-				.key = "k",
-				.key_bytes = 1});
-			check_drains(view, 10, 0, "");
-			ck_assert(!wait_on(view, &w));
-			ck_assert_uint_eq(woken(&w), 0);
-			append_key("k", "x\n");
-			ck_assert_uint_eq(woken(&w), 1);
-			append_key("k", "x\n");
-			ck_assert_uint_eq(woken(&w), 1);
-			ck_assert(!sfs_view_cancel(&w.waiter));
-			ck_assert(wait_on(view, &w)); /* there is more already */
-			append_key("k", "x\n");
-			ck_assert_uint_eq(woken(&w), 0);
-			ck_assert(!sfs_view_cancel(&w.waiter));
-			sfs_view_close(view);
-		}
-	close_all();
-}
-END_TEST
-
-START_TEST(a_cancelled_waiter_is_not_called)
-{
-	open_all();
-	struct test_waiter w, other;
-	struct sfs_view *view = open_view(
-		(struct sfs_view_spec){.start = SFS_FROM_NOW, .filter = SFS_OF_ALL});
-	ck_assert(!wait_on(view, &w));
-	ck_assert(!wait_on(view, &other));
-	ck_assert(sfs_view_cancel(&w.waiter));
-	ck_assert(!sfs_view_cancel(&w.waiter));
-	append_bytes("x\n", 2);
-	ck_assert_uint_eq(woken(&w), 0);
-	ck_assert_uint_eq(woken(&other), 1);
-	sfs_view_close(view);
-	close_all();
-}
-END_TEST
-
-START_TEST(new_shards_and_removal_wake_all_who_wait)
-{
-	open_all();
-	struct test_waiter w[3];
-	struct sfs_view *views[3];
-	append_key("k", "x\n");
-	for (int pass = 0; pass < 2; pass++) {
-		for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++) {
-			if (pass == 1)
-				open_shard();
-			views[filter] = open_view((struct sfs_view_spec){
-				.start = SFS_FROM_NOW,
-				.filter = (enum sfs_view_filter)filter,
-				.key = "k",
-				.key_bytes = 1});
-			ck_assert(!wait_on(views[filter], &w[filter]));
-		}
-		configure("{\"shards\":2}");
-		for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++)
-			ck_assert_uint_eq(woken(&w[filter]), 1);
-		check_drains(views[SFS_OF_SHARD], 10, -EPIPE, "");
-		append_key("k", "y\n");
-		check_drains(views[SFS_OF_KEY], 10, 0, "y\n");
-		check_drains(views[SFS_OF_ALL], 10, 0, "y\n");
-		for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++)
-			sfs_view_close(views[filter]);
-		break;
-	}
-	sfs_shard_unref(shard);
-	sfs_stream_unref(stream);
-	shard = NULL;
-	static const struct sfs_owner owner = {0755, 0, 0};
-	ck_assert_int_eq(sfs_stream_create(store, "empty", &owner, &stream), 0);
-	open_shard();
-	for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++) {
-		views[filter] = open_view((struct sfs_view_spec){
-			.filter = (enum sfs_view_filter)filter, .key = "k", .key_bytes = 1});
-		check_drains(views[filter], 10, 0, "");
-		ck_assert(!wait_on(views[filter], &w[filter]));
-	}
-	ck_assert_int_eq(sfs_stream_remove(store, "empty"), 0);
-	for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++) {
-		ck_assert_uint_eq(woken(&w[filter]), 1);
-		check_drains(views[filter], 10, -ENOENT, "");
-		sfs_view_close(views[filter]);
-	}
-	close_all();
-}
-END_TEST
-
-/* --- many at once --- */
-
-enum { WRITERS = 8, FOLLOWERS = 4, LINES = 300 };
-
-static void *write_lines(void *context)
-{
-	unsigned id = (unsigned)(uintptr_t)context;
-	char key[8], line[64];
-	snprintf(key, sizeof key, "w%u", id);
-	struct sfs_writer *writer;
-	ck_assert_int_eq(sfs_writer_open_key(stream, key, strlen(key), &writer), 0);
-	for (unsigned i = 0; i < LINES; i++) {
-		size_t taken;
-		int n = snprintf(line, sizeof line, "%u %u\n", id, i);
-		ck_assert_int_eq(sfs_writer_write(writer, line, (size_t)n, &taken), 0);
-	}
-	ck_assert_int_eq(sfs_writer_close(writer), 0);
-	return NULL;
-}
-
-/* Sleeps, without looking by itself, until it is woken: a lost wake-up hangs it. */
-struct follower {
-	struct sfs_waiter waiter;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool woken;
-	struct sfs_view_spec spec;
-	size_t lines; /* that it must bring */
-	struct sfs_view *view;
-	struct buf got;
-};
-
-static void wake_follower(struct sfs_waiter *waiter)
-{
-	struct follower *f = (struct follower *)waiter;
-	SCOPED_LOCK(&f->lock);
-	f->woken = true;
-	pthread_cond_signal(&f->changed);
-}
-
-static size_t count_lines(const struct buf *text)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < text->size; i++)
-		count += text->data[i] == '\n';
-	return count;
-}
-
-static void *follow(void *context)
-{
-	struct follower *f = context;
-	for (;;) {
-		ck_assert_int_eq(drain(f->view, 4096, false, &f->got), 0);
-		if (count_lines(&f->got) >= f->lines)
-			return NULL;
-		f->woken = false;
-		f->waiter.wake = wake_follower;
-		if (sfs_view_wait(f->view, &f->waiter))
-			continue;
-		SCOPED_LOCK(&f->lock);
-		while (!f->woken)
-			pthread_cond_wait(&f->changed, &f->lock);
-	}
-}
-
-/* Lines of each writer are all there, in its order. */
-static void check_followed(struct follower *f)
-{
-	unsigned next[WRITERS] = {0};
-	ck_assert_uint_eq(count_lines(&f->got), f->lines);
-	ck_assert_int_eq(buf_append(&f->got, "", 1), 0);
-	for (char *line = (char *)f->got.data; *line; line = strchr(line, '\n') + 1) {
-		unsigned id, i;
-		char *data = f->spec.json ? strstr(line, "\"data\":\"") + 8 : line;
-		ck_assert_int_eq(sscanf(data, "%u %u", &id, &i), 2);
-		ck_assert_uint_lt(id, WRITERS);
-		ck_assert_uint_eq(i, next[id]++);
-	}
-}
-
-static void check_exact(struct sfs_view *view)
-{
-	struct buf got = {0};
-	uint64_t before = sfs_view_size(view);
-	int r = drain(view, 100000, false, &got);
-	ck_assert(r == 0 || r == -EPIPE);
-	uint64_t after = sfs_view_size(view);
-	ck_assert_uint_le(before, got.size);
-	ck_assert_uint_le(got.size, after);
-	ck_assert(!got.size || got.data[got.size - 1] == '\n');
-	buf_fini(&got);
-}
-
-/* Sizes and sequential reading agree at any instant. */
-static void *measure(void *context)
-{
-	atomic_bool *stop = context;
-	for (uint32_t i = 0; !atomic_load(stop); i++) {
-		struct sfs_view_spec spec = {.filter = SFS_OF_SHARD, .json = i % 2};
-		if (sfs_stream_shard(stream, i / 2 % 8, &spec.shard) < 0)
-			continue;
-		struct sfs_view *view = open_view(spec);
-		check_exact(view);
-		sfs_view_close(view);
-		sfs_shard_unref(spec.shard);
-	}
-	return NULL;
-}
-
-static struct follower *follower_new(struct sfs_view_spec spec, size_t lines)
-{
-	struct follower *f = calloc(1, sizeof *f);
-	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->changed, NULL);
-	spec.start = SFS_FROM_NOW;
-	f->spec = spec;
-	f->lines = lines;
-	f->view = open_view(spec);
-	return f;
-}
-
-START_TEST(followers_lose_nothing_under_eight_writers)
-{
-	options.segment_bytes = 2000;
-	open_all();
-	configure("{\"shards\":3}");
-	struct sfs_view_spec all = {.filter = SFS_OF_ALL},
-			     key = {.filter = SFS_OF_KEY, .key = "w3", .key_bytes = 2};
-	struct follower *followers[FOLLOWERS] = {
-		follower_new(all, WRITERS * LINES),
-		follower_new(key, LINES),
-	};
-	all.json = key.json = true;
-	followers[2] = follower_new(all, WRITERS * LINES);
-	followers[3] = follower_new(key, LINES);
-	pthread_t writers[WRITERS], readers[FOLLOWERS], meter;
-	atomic_bool stop = false;
-	for (size_t i = 0; i < FOLLOWERS; i++)
-		ck_assert_int_eq(pthread_create(&readers[i], NULL, follow, followers[i]), 0);
-	ck_assert_int_eq(pthread_create(&meter, NULL, measure, &stop), 0);
-	for (size_t i = 0; i < WRITERS; i++)
-		ck_assert_int_eq(pthread_create(&writers[i], NULL, write_lines, (void *)i), 0);
-	configure("{\"shards\":5}");
-	for (size_t i = 0; i < WRITERS; i++)
-		pthread_join(writers[i], NULL);
-	for (size_t i = 0; i < FOLLOWERS; i++) {
-		pthread_join(readers[i], NULL);
-		check_followed(followers[i]);
-		sfs_view_close(followers[i]->view);
-		buf_fini(&followers[i]->got);
-		pthread_mutex_destroy(&followers[i]->lock);
-		pthread_cond_destroy(&followers[i]->changed);
-		free(followers[i]);
-	}
-	atomic_store(&stop, true);
-	pthread_join(meter, NULL);
-	close_all();
-}
-END_TEST
-
-START_TEST(a_thousand_can_wait)
-{
-	enum { COUNT = 1000 };
-	open_all();
-	static struct test_waiter w[COUNT];
-	struct sfs_view *view = open_view(
-		(struct sfs_view_spec){.start = SFS_FROM_NOW, .filter = SFS_OF_ALL});
-	for (int i = 0; i < COUNT; i++)
-		ck_assert(!wait_on(view, &w[i]));
-	for (int i = 0; i < COUNT; i += 2)
-		ck_assert(sfs_view_cancel(&w[i].waiter));
-	append_bytes("x\n", 2);
-	for (unsigned i = 0; i < COUNT; i++)
-		ck_assert_uint_eq(woken(&w[i]), i % 2);
-	for (unsigned i = 1; i < COUNT; i += 2) /* who waited longest is first */
-		ck_assert_uint_eq(w[i].waiter.turn, i / 2);
-	sfs_view_close(view);
-	close_all();
-}
-END_TEST
-
 /* --- ends and damage --- */
 
 START_TEST(a_closed_shard_ends_and_all_goes_on)
@@ -666,7 +353,7 @@ START_TEST(a_closed_shard_ends_and_all_goes_on)
 		open_view((struct sfs_view_spec){.filter = SFS_OF_SHARD, .json = true});
 	struct sfs_view *all = open_view((struct sfs_view_spec){.filter = SFS_OF_ALL});
 	configure("{\"shards\":2}");
-	append_key("k", "two\n");
+	append_of_key("k", "two\n");
 	struct buf got = {0};
 	check_drains(text, 3, -EPIPE, "one\n");
 	ck_assert_int_eq(drain(json, 3, false, &got), -EPIPE);
@@ -693,7 +380,7 @@ START_TEST(damage_is_told_once_at_its_place)
 {
 	open_all();
 	for (char c = 'a'; c < 'f'; c++)
-		append_key("k", (char[]){c, c, '\n', 0});
+		append_of_key("k", (char[]){c, c, '\n', 0});
 	damage_chunk(2);
 	for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++)
 		for (size_t step = 1; step < 20; step += 6) {
@@ -715,7 +402,7 @@ START_TEST(damage_in_json_is_told_once_at_its_place)
 {
 	open_all();
 	for (char c = 'a'; c < 'f'; c++)
-		append_key("k", (char[]){c, c, '\n', 0});
+		append_of_key("k", (char[]){c, c, '\n', 0});
 	struct sfs_view *view =
 		open_view((struct sfs_view_spec){.filter = SFS_OF_SHARD, .json = true});
 	struct buf whole = {0}, got = {0};
@@ -780,21 +467,13 @@ END_TEST
 
 /* --- trimming --- */
 
-/* Moves the horizon of shard 0 to the record that begins at a text offset of line `sequence`. */
-static void set_horizon(uint64_t offset, uint64_t sequence, uint64_t json_offset)
-{
-	SCOPED_LOCK(&shard->lock);
-	shard->horizon_offset = offset;
-	shard->horizon_sequence = sequence;
-	shard->horizon_json_offset = json_offset;
-}
-
 static size_t behind_line(const struct buf *text, unsigned lines)
 {
 	size_t at = 0;
 	while (lines--)
 		at = (size_t)((uint8_t *)memchr(text->data + at, '\n', text->size - at) -
-			      text->data) + 1;
+			      text->data) +
+		     1;
 	return at;
 }
 
@@ -804,9 +483,9 @@ START_TEST(trimmed_text_is_stale_once_and_new_views_begin_behind_it)
 		for (int filter = SFS_OF_SHARD; filter <= SFS_OF_ALL; filter++) {
 			setup();
 			open_all();
-			append_key("k", "one\ntwo\n");
-			append_key("k", "three\nfour\nfive\n");
-			append_key("k", "six\n");
+			append_of_key("k", "one\ntwo\n");
+			append_of_key("k", "three\nfour\nfive\n");
+			append_of_key("k", "six\n");
 			struct sfs_view_spec spec = {.filter = SFS_OF_SHARD, .json = true};
 			struct buf whole = {0}, got = {0};
 			struct sfs_view *view = open_view(spec);
@@ -815,8 +494,8 @@ START_TEST(trimmed_text_is_stale_once_and_new_views_begin_behind_it)
 			size_t json_horizon = behind_line(&whole, 3);
 			if (!json) {
 				whole.size = 0;
-				ck_assert_int_eq(buf_printf(&whole,
-							 "one\ntwo\nthree\nfour\nfive\nsix\n"),
+				ck_assert_int_eq(
+					buf_printf(&whole, "one\ntwo\nthree\nfour\nfive\nsix\n"),
 					0);
 			}
 			size_t horizon = behind_line(&whole, 3), n = 0;
@@ -869,91 +548,6 @@ START_TEST(trimmed_text_is_stale_once_and_new_views_begin_behind_it)
 }
 END_TEST
 
-static int collect(void *context, const char *key, size_t bytes)
-{
-	struct buf *got = context;
-	ck_assert_int_eq(buf_append(got, key, bytes), 0);
-	return buf_append(got, ",", 1);
-}
-
-START_TEST(keys_of_trimmed_records_are_not_listed)
-{
-	open_all();
-	configure("{\"key\":{\"field\":1,\"separator\":\" \"}}");
-	struct sfs_writer *writer;
-	ck_assert_int_eq(sfs_writer_open_put(stream, &writer), 0);
-	write_to(writer, "a 1\nb 2\na 3\nc 4\n", 16);
-	struct buf got = {0};
-	set_horizon(8, 2, 0);
-	ck_assert_int_eq(sfs_stream_keys(stream, collect, &got), 0);
-	ck_assert_int_eq(buf_append(&got, "", 1), 0);
-	ck_assert_str_eq((char *)got.data, "a,c,");
-	buf_fini(&got);
-	close_all();
-}
-END_TEST
-
-/* --- keys --- */
-
-static void check_keys(const char *want)
-{
-	struct buf got = {0};
-	ck_assert_int_eq(sfs_stream_keys(stream, collect, &got), 0);
-	ck_assert_int_eq(buf_append(&got, "", 1), 0);
-	ck_assert_str_eq((char *)got.data, want);
-	buf_fini(&got);
-}
-
-START_TEST(keys_are_listed_once_each)
-{
-	options.segment_bytes = 1;
-	open_all();
-	check_keys("");
-	append_bytes("no key\n", 7);
-	append_key("a", "1\n");
-	append_key("b", "2\n");
-	append_key("a", "3\n");
-	check_keys("a,b,");
-	tidier_drain(store->tidier);
-	reopen();
-	append_key("c", "4\n");
-	check_keys("a,b,c,");
-	close_all();
-}
-END_TEST
-
-static int count_keys(void *context, const char *key, size_t bytes)
-{
-	(void)key;
-	(void)bytes;
-	return ++*(int *)context == 3 ? 77 : 0;
-}
-
-START_TEST(many_keys_are_listed_until_it_is_enough)
-{
-	open_all();
-	configure("{\"key\":{\"field\":1,\"separator\":\" \"}}");
-	struct sfs_writer *writer;
-	ck_assert_int_eq(sfs_writer_open_put(stream, &writer), 0);
-	struct buf text = {0};
-	for (unsigned i = 0; i < 70000; i++)
-		ck_assert_int_eq(buf_printf(&text, "key%u x\n", i), 0);
-	write_to(writer, text.data, text.size);
-	struct buf got = {0};
-	ck_assert_int_eq(sfs_stream_keys(stream, collect, &got), 0);
-	size_t count = 0;
-	for (size_t i = 0; i < got.size; i++)
-		count += got.data[i] == ',';
-	ck_assert_uint_eq(count, SFS_KEYS_LISTED);
-	int seen = 0;
-	ck_assert_int_eq(sfs_stream_keys(stream, count_keys, &seen), 77);
-	ck_assert_int_eq(seen, 3);
-	buf_fini(&text);
-	buf_fini(&got);
-	close_all();
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -965,21 +559,11 @@ int main(void)
 	tcase = add_case(suite, "model");
 	tcase_add_loop_test(tcase, random_streams_read_as_the_model_says, 0, 12);
 	tcase_add_test(tcase, a_record_longer_than_a_chunk_reads_as_the_model_says);
-	tcase = add_case(suite, "waiting");
-	tcase_add_test(tcase, a_waiter_is_called_once_before_the_append_returns);
-	tcase_add_test(tcase, a_cancelled_waiter_is_not_called);
-	tcase_add_test(tcase, new_shards_and_removal_wake_all_who_wait);
-	tcase_add_test(tcase, followers_lose_nothing_under_eight_writers);
-	tcase_add_test(tcase, a_thousand_can_wait);
 	tcase = add_case(suite, "ends");
 	tcase_add_test(tcase, a_closed_shard_ends_and_all_goes_on);
 	tcase_add_test(tcase, damage_is_told_once_at_its_place);
 	tcase_add_test(tcase, damage_in_json_is_told_once_at_its_place);
 	tcase_add_test(tcase, a_record_that_is_damaged_inside_does_not_run_into_the_next);
 	tcase_add_test(tcase, trimmed_text_is_stale_once_and_new_views_begin_behind_it);
-	tcase = add_case(suite, "keys");
-	tcase_add_test(tcase, keys_of_trimmed_records_are_not_listed);
-	tcase_add_test(tcase, keys_are_listed_once_each);
-	tcase_add_test(tcase, many_keys_are_listed_until_it_is_enough);
 	return run_suite(suite);
 }

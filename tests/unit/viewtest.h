@@ -307,6 +307,34 @@ static inline void model_check(struct model_reader *reader, const struct buf *go
 	buf_fini(&want);
 }
 
+/* --- the store --- */
+
+static inline void append_of_key(const char *key, const char *text)
+{
+	struct sfs_writer *writer;
+	size_t taken;
+	ck_assert_int_eq(sfs_writer_open_key(stream, key, strlen(key), &writer), 0);
+	ck_assert_int_eq(sfs_writer_write(writer, text, strlen(text), &taken), 0);
+	ck_assert_int_eq(sfs_writer_close(writer), 0);
+}
+
+/* Moves the horizon of shard 0 to the record that begins at a text offset of line `sequence`. */
+static inline void set_horizon(uint64_t offset, uint64_t sequence, uint64_t json_offset)
+{
+	SCOPED_LOCK(&shard->lock);
+	shard->horizon_offset = offset;
+	shard->horizon_sequence = sequence;
+	shard->horizon_json_offset = json_offset;
+}
+
+static inline size_t count_lines(const struct buf *text)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < text->size; i++)
+		count += text->data[i] == '\n';
+	return count;
+}
+
 /* --- a reader of the store --- */
 
 static inline struct sfs_view *open_view(struct sfs_view_spec spec)
