@@ -78,9 +78,9 @@ SFS_API int sfs_stream_patch_config(
  * The horizon is durable before any file is removed. `position`, white space around it ignored:
  *   "all"                       every record that was published before the call
  *   a decimal number            in every shard, the records of lower sequence numbers
- *   a time or an age            as a view's WHEN: RFC 3339, or 90s 15m 2h 7d: what arrived before it
- *   "shard-0000:OFFSET"         in one shard, the text before a byte offset at which a record begins
- * -EINVAL: none of these, or a sequence number or an offset past the end; `diag` says which.
+ *   a time or an age            as a view's WHEN: RFC 3339, or 90s 15m 2h 7d: what arrived before
+ * it "shard-0000:OFFSET"         in one shard, the text before a byte offset at which a record
+ * begins -EINVAL: none of these, or a sequence number or an offset past the end; `diag` says which.
  * A position before the horizon changes nothing.
  */
 SFS_API int sfs_stream_trim(
@@ -92,8 +92,7 @@ SFS_API int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size
 SFS_API int sfs_stream_stats(struct sfs_stream *stream, char **ret_json, size_t *ret_bytes);
 
 /* Numbers of the shards in ascending order, closed ones too; the caller's to free(). */
-SFS_API int sfs_stream_shards(
-	struct sfs_stream *stream, uint32_t **ret_numbers, size_t *ret_count);
+SFS_API int sfs_stream_shards(struct sfs_stream *stream, uint32_t **ret_numbers, size_t *ret_count);
 /* Takes a reference to a shard by its number. -ENOENT none such; -EIO/-EBADMSG recovery failed. */
 SFS_API int sfs_stream_shard(
 	struct sfs_stream *stream, uint32_t number, struct sfs_shard **ret_shard);

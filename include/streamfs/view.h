@@ -28,8 +28,9 @@ struct sfs_view;
 
 enum sfs_view_start {
 	SFS_FROM_HORIZON, /* the first retained record */
-	SFS_FROM_TIME,	  /* the first record that arrived at or after since_ms; at least the horizon */
-	SFS_FROM_NOW,	  /* the first record that is appended after the view was opened */
+	SFS_FROM_TIME, /* the first record that arrived at or after since_ms; at least the horizon
+			*/
+	SFS_FROM_NOW,  /* the first record that is appended after the view was opened */
 };
 
 enum sfs_view_filter { SFS_OF_SHARD, SFS_OF_KEY, SFS_OF_ALL };
@@ -48,8 +49,8 @@ struct sfs_view_spec {
  * Opens a view. The start is found through the indexes, without reading payloads but those of the
  * one chunk in which it lies. -EINVAL: not a key.
  */
-SFS_API int sfs_view_open(struct sfs_stream *stream, const struct sfs_view_spec *spec,
-	struct sfs_view **ret_view);
+SFS_API int sfs_view_open(
+	struct sfs_stream *stream, const struct sfs_view_spec *spec, struct sfs_view **ret_view);
 SFS_API void sfs_view_close(struct sfs_view *view); /* NULL is fine */
 
 /*

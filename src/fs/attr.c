@@ -40,7 +40,8 @@ static mode_t view_dir_mode(mode_t mode)
 	return S_IFDIR | (mode & 0555) | (mode & 0222) >> 1;
 }
 
-/* To change a stream takes more than to bring records to it: w counts only where there is r, too. */
+/* To change a stream takes more than to bring records to it: w counts only where there is r, too.
+ */
 static mode_t control_mode(mode_t mode)
 {
 	return S_IFREG | (mode & 0444) | (mode & 0222 & (mode & 0444) >> 1);

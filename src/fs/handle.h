@@ -57,10 +57,10 @@ struct handle {
 	size_t text_bytes;
 	struct sfs_blob *blob;
 	struct reading reading; /* lock; of a trimmed shard or a view with a size */
-	struct sfs_view *view;	 /* lock; of a view that is read once through; else NULL */
-	bool live;		 /* lock; at its end there may be more: wait */
-	struct live_poll *poll;	 /* lock */
-	char *ahead;		 /* lock; what a poll has read */
+	struct sfs_view *view;	/* lock; of a view that is read once through; else NULL */
+	bool live;		/* lock; at its end there may be more: wait */
+	struct live_poll *poll; /* lock */
+	char *ahead;		/* lock; what a poll has read */
 	size_t ahead_at, ahead_bytes;
 	int ahead_error;
 	struct upload *upload; /* a reference; counted as one of its handles */

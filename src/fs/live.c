@@ -274,7 +274,7 @@ struct live_poll {
 	struct live_reads *reads;
 	atomic_uint refs; /* the handle's, and the store's while it waits */
 	pthread_mutex_t lock;
-	bool waiting;		       /* lock */
+	bool waiting;		      /* lock */
 	struct fuse_pollhandle *whom; /* lock */
 };
 
@@ -376,8 +376,8 @@ static unsigned look_or_wait_locked(struct handle *handle, struct live_poll *pol
 	return 0;
 }
 
-int live_poll(struct fs *fs, struct handle *handle, struct fuse_pollhandle *whom,
-	unsigned *ret_events)
+int live_poll(
+	struct fs *fs, struct handle *handle, struct fuse_pollhandle *whom, unsigned *ret_events)
 {
 	SCOPED_LOCK(&handle->lock);
 	struct live_poll *poll = whom ? poll_of_locked(&fs->live, handle) : NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads of views that wait for more. A read that finds nothing in a live view is parked: its request
- * is kept, no thread waits, and the append that brings it something answers it, in the appender's
- * thread and before the append itself is answered. Where one append wakes many, only the first are
- * answered so, and the rest by a thread that is there for them. An interrupt (a signal to the
- * reader) and the end of the mount answer a parked read, too.
+ * Reads of views that wait for more. A read that finds nothing in a live view is parked: its
+ * request is kept, no thread waits, and the append that brings it something answers it, in the
+ * appender's thread and before the append itself is answered. Where one append wakes many, only the
+ * first are answered so, and the rest by a thread that is there for them. An interrupt (a signal to
+ * the reader) and the end of the mount answer a parked read, too.
  *
  * Lock order: a parked read's lock, the reading handle's lock, the store's. An appender can hold
  * the lock of the handle that it writes by; no reading handle is ever written by.

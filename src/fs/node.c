@@ -88,8 +88,8 @@ static bool is_same(const struct node *node, const struct node_identity *id)
 }
 
 /*
- * Two files of hashed numbers can share one, once in 2^62; a thread's own node can be in use. A view's
- * file is what it was when it was looked up, and a key's is written by many at once.
+ * Two files of hashed numbers can share one, once in 2^62; a thread's own node can be in use. A
+ * view's file is what it was when it was looked up, and a key's is written by many at once.
  */
 static bool is_usable(struct node *node, const struct node_identity *id)
 {
@@ -209,8 +209,8 @@ bool node_make_direct(struct node_table *table, struct node *node)
 }
 
 /* A reference keeps the node; the kernel's word of forgetting it may come meanwhile. */
-static struct node *next_reader(struct node_table *table, const struct sfs_shard *shard,
-	struct node *after)
+static struct node *next_reader(
+	struct node_table *table, const struct sfs_shard *shard, struct node *after)
 {
 	SCOPED_LOCK(&table->lock);
 	struct node *node = after ? LIST_NEXT(after, all) : LIST_FIRST(&table->all);

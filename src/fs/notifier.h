@@ -32,7 +32,8 @@ struct notifier;
 
 struct notifier_job {
 	STAILQ_ENTRY(notifier_job) queue;
-	struct node *node; /* of kind NODE_SHARD; must live until `tell` is called. NULL: only tell */
+	struct node
+		*node; /* of kind NODE_SHARD; must live until `tell` is called. NULL: only tell */
 	uint64_t nodeid;
 	/* The notifier's own, zero at first: the size whose page was dropped, and when. */
 	uint64_t invalidated_told;

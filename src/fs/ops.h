@@ -48,8 +48,8 @@ void op_lseek(
 	fuse_req_t req, fuse_ino_t nodeid, off_t offset, int whence, struct fuse_file_info *fi);
 
 /* ops_view.c */
-void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
-	struct fuse_pollhandle *whom);
+void op_poll(
+	fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct fuse_pollhandle *whom);
 
 /* ops_write.c */
 void op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t bytes, off_t offset,

@@ -66,8 +66,8 @@ static int render_ratio(
 
 static const struct xattr {
 	const char *name;
-	int (*render)(const struct sfs_shard *shard, const struct sfs_shard_info *info,
-		struct buf *out);
+	int (*render)(
+		const struct sfs_shard *shard, const struct sfs_shard_info *info, struct buf *out);
 } xattrs[] = {
 	{XATTR_PREFIX "hash_range", render_range},
 	{XATTR_PREFIX "parents", render_parents},

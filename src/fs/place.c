@@ -57,7 +57,8 @@ bool place_is_writable(const struct place *place)
 /* A place below `dir`: it keeps the start and the format. */
 static struct place *below(const struct place *dir, enum place_kind kind)
 {
-	struct place *place = place_new(kind, dir ? dir->start : SFS_FROM_HORIZON, dir && dir->json);
+	struct place *place =
+		place_new(kind, dir ? dir->start : SFS_FROM_HORIZON, dir && dir->json);
 	if (place && dir)
 		memcpy(place->when, dir->when, sizeof(place->when));
 	return place;
@@ -174,8 +175,8 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
 
 uint64_t place_hash(const struct place *place, uint64_t stream_id)
 {
-	const uint32_t parts[] = {(uint32_t)place->kind, (uint32_t)place->start, place->json,
-		place->shard};
+	const uint32_t parts[] = {
+		(uint32_t)place->kind, (uint32_t)place->start, place->json, place->shard};
 	uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), &stream_id, sizeof(stream_id));
 	hash = mix(hash, parts, sizeof(parts));
 	hash = mix(hash, place->when, strlen(place->when));

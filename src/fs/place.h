@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The views' part of the tree. A path goes on from a stream: a start (since/WHEN, live, or neither),
- * then json or not, then keys/KEY, a shard, or all:
+ * The views' part of the tree. A path goes on from a stream: a start (since/WHEN, live, or
+ * neither), then json or not, then keys/KEY, a shard, or all:
  *
  *   json/  since/WHEN/  since/WHEN/json/  live/  live/json/      tops: hold what can follow
  *   since/                                                       holds a WHEN
@@ -46,8 +46,9 @@ struct place {
 	struct sfs_view *view; /* PLACE_SHARD but live ones: under lock; all handles read by it */
 };
 
-struct place *place_new(enum place_kind kind, enum sfs_view_start start, bool json); /* NULL: no memory */
-void place_free(struct place *place); /* NULL is fine */
+struct place *place_new(
+	enum place_kind kind, enum sfs_view_start start, bool json); /* NULL: no memory */
+void place_free(struct place *place);				     /* NULL is fine */
 
 /*
  * What `name` is in a place (NULL: in the stream's own directory). -ENOENT: nothing. A place that
@@ -64,7 +65,8 @@ bool place_is_live(const struct place *place);
 /* keys/KEY in the stream itself takes records. */
 bool place_is_writable(const struct place *place);
 
-/* The same view of a stream; since_ms does not count. For inode numbers: alike for the same path. */
+/* The same view of a stream; since_ms does not count. For inode numbers: alike for the same path.
+ */
 uint64_t place_hash(const struct place *place, uint64_t stream_id);
 bool place_equal(const struct place *a, const struct place *b);
 

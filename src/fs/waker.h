@@ -11,7 +11,7 @@
 struct waker;
 
 struct waker_job {
-	STAILQ_ENTRY(waker_job) queue; /* the waker's own */
+	STAILQ_ENTRY(waker_job) queue;	    /* the waker's own */
 	void (*run)(struct waker_job *job); /* called once, from the waker's thread */
 };
 

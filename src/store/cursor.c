@@ -186,7 +186,8 @@ static int load_meta(struct cursor *c)
 	}
 	stored = stored_item(c, want);
 	c->raw_meta.size = 0;
-	int r = stored ? chunk_decode_meta(&c->chunk, chunk_meta_of(stored), &c->raw_meta) : -EBADMSG;
+	int r = stored ? chunk_decode_meta(&c->chunk, chunk_meta_of(stored), &c->raw_meta)
+		       : -EBADMSG;
 	return r == -EBADMSG ? fail_item(c) : r;
 }
 

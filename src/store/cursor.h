@@ -76,13 +76,13 @@ bool cursor_in_record(const struct cursor *c);
 struct cursor_record {
 	const uint8_t *text; /* with the newline, in the last piece */
 	size_t bytes;
-	bool first, last;    /* piece of its record */
+	bool first, last; /* piece of its record */
 	uint64_t sequence;
 	uint64_t offset;     /* at which the record begins */
 	uint64_t arrival_ms; /* of its first piece */
 	const uint8_t *key;  /* NULL: none */
 	size_t key_bytes;
-	bool claimed;	     /* it is a claim check */
+	bool claimed; /* it is a claim check */
 };
 /* The next record; borrowed until the next call. cursor_pass() goes behind it. Not to be mixed with
  * cursor_text() on one cursor. */
@@ -91,8 +91,8 @@ void cursor_pass(struct cursor *c);
 
 /*
  * The meta of the next chunk that has one; its frame is not read, and the cursor goes behind the
- * chunk. The caller gives the view back with meta_view_fini(); what it points into is borrowed until
- * the next call. Not to be mixed with the functions above on one cursor.
+ * chunk. The caller gives the view back with meta_view_fini(); what it points into is borrowed
+ * until the next call. Not to be mixed with the functions above on one cursor.
  */
 struct cursor_meta {
 	struct chunk chunk;

@@ -116,8 +116,8 @@ static int read_some(
 	return 0;
 }
 
-int json_reader_read(struct json_reader *reader, uint64_t offset, void *buffer, size_t bytes,
-	size_t *ret_bytes)
+int json_reader_read(
+	struct json_reader *reader, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	struct bounds bounds = shard_bounds(reader->shard);
 	if (offset < bounds.json_horizon && offset < bounds.json_size)

@@ -23,8 +23,8 @@ void json_reader_init(struct json_reader *reader, struct sfs_shard *shard);
 void json_reader_fini(struct json_reader *reader);
 
 /* As sfs_shard_read(), of the JSON. */
-int json_reader_read(struct json_reader *reader, uint64_t offset, void *buffer, size_t bytes,
-	size_t *ret_bytes);
+int json_reader_read(
+	struct json_reader *reader, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes);
 
 /* The offset at which reading goes on after an error at `offset`. */
 int json_reader_behind(struct json_reader *reader, uint64_t offset, uint64_t *ret_offset);

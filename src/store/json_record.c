@@ -338,8 +338,7 @@ static size_t plain_run(const uint8_t *p, size_t n)
 	for (; n - i >= LANES; i += LANES) {
 		lanes v;
 		memcpy(&v, p + i, sizeof v);
-		lanes special =
-			(lanes)(v == '"') | (lanes)(v == '\\') | (lanes)(v < (uint8_t)' ');
+		lanes special = (lanes)(v == '"') | (lanes)(v == '\\') | (lanes)(v < (uint8_t)' ');
 		uint64_t word[2];
 		memcpy(word, &special, sizeof word);
 		if (word[0] | word[1])

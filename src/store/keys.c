@@ -60,8 +60,7 @@ static int grow(struct keys *keys)
 	keys->slot_count = count;
 	for (size_t k = 0; k < keys->count; k++) {
 		const struct key_entry *e = entry_at(keys, k);
-		*find_slot(keys, keys->bytes.data + e->offset, e->bytes, e->hash) =
-			(uint32_t)k + 1;
+		*find_slot(keys, keys->bytes.data + e->offset, e->bytes, e->hash) = (uint32_t)k + 1;
 	}
 	return 0;
 }

@@ -6,9 +6,9 @@
 #include "since.h"
 
 enum {
-	LOADED_MAX = 64,		/* cursors that hold a chunk and a file */
-	LOADED_BYTES_MAX = 64 << 20,	/* ... and what they hold */
-	RENDER_BYTES = 64 << 10,	/* JSON that is rendered at a time */
+	LOADED_MAX = 64,	     /* cursors that hold a chunk and a file */
+	LOADED_BYTES_MAX = 64 << 20, /* ... and what they hold */
+	RENDER_BYTES = 64 << 10,     /* JSON that is rendered at a time */
 };
 
 struct source {
@@ -147,9 +147,8 @@ static void drop_source(struct merged *m, struct source *s)
 {
 	{
 		SCOPED_LOCK(&s->shard->lock);
-		m->lost = m->lost ||
-			  (s->shard->removed && s->started && !s->done &&
-				  s->cursor.offset < s->shard->size);
+		m->lost = m->lost || (s->shard->removed && s->started && !s->done &&
+					     s->cursor.offset < s->shard->size);
 	}
 	if (m->current == s)
 		m->current = NULL;
@@ -228,7 +227,8 @@ static int refresh_held(struct merged *m)
 	return 0;
 }
 
-/* Brings the table of sources up to date. Takes no lock, as a rule: stream.lock can be held long. */
+/* Brings the table of sources up to date. Takes no lock, as a rule: stream.lock can be held long.
+ */
 static int refresh(struct merged *m)
 {
 	if (m->listed && !m->removed && atomic_load(&m->stream->shape) == m->shape)

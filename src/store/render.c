@@ -3,8 +3,7 @@
 
 #include <errno.h>
 
-struct json_record render_describe(
-	const struct cursor *cursor, const struct cursor_record *r)
+struct json_record render_describe(const struct cursor *cursor, const struct cursor_record *r)
 {
 	return (struct json_record){
 		.shard = cursor->shard->number,
@@ -44,7 +43,8 @@ static int scan_long(struct cursor *cursor, uint64_t offset, struct json_scan *r
 static int render_piece(
 	struct renderer *renderer, const struct cursor_record *piece, struct buf *out)
 {
-	int r = json_payload_piece(&renderer->payload, out, piece->text, piece->bytes - piece->last);
+	int r = json_payload_piece(
+		&renderer->payload, out, piece->text, piece->bytes - piece->last);
 	if (r == 0 && piece->last)
 		r = json_payload_tail(&renderer->payload, out);
 	return r;

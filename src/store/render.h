@@ -20,7 +20,6 @@ struct renderer {
 int render_next(struct renderer *renderer, struct cursor *cursor, struct buf *out);
 
 /* What the line of a record says besides its payload; borrowed as the record is. */
-struct json_record render_describe(
-	const struct cursor *cursor, const struct cursor_record *record);
+struct json_record render_describe(const struct cursor *cursor, const struct cursor_record *record);
 
 #endif

@@ -57,12 +57,12 @@ static bool is_before(const struct search *s, const struct index_item *item)
 
 /* What a segment's index tells of it. */
 struct place {
-	bool first_before;	      /* the segment's first item is */
+	bool first_before;		/* the segment's first item is */
 	uint64_t item_offset, item_end; /* of the last item that is; void if none is */
 	uint64_t json_offset, json_end;
 	bool damaged, has_meta;
-	uint64_t next_offset;	      /* of the next item that begins with a record */
-	uint64_t start_offset;	      /* of the item in which this item's first record begins */
+	uint64_t next_offset;  /* of the next item that begins with a record */
+	uint64_t start_offset; /* of the item in which this item's first record begins */
 	bool start_damaged;
 };
 
@@ -80,8 +80,8 @@ static void fill_place(const struct index *index, size_t i, struct place *place)
 		.json_end = index_item_json_end(index, i),
 		.damaged = item->flags & INDEX_DAMAGED,
 		.has_meta = item->flags & INDEX_HAS_META,
-		.next_offset = next < index->count ? index->items[next].text_offset
-						   : index->end_offset,
+		.next_offset =
+			next < index->count ? index->items[next].text_offset : index->end_offset,
 		.start_offset = index->items[start].text_offset,
 		.start_damaged = index->items[start].flags & (INDEX_DAMAGED | INDEX_CONTINUES),
 	};

@@ -21,7 +21,7 @@ struct job {
 enum {
 	TICK_MS = 15 * 1000,	   /* between looks at retention */
 	TICKS_OF_A_SWEEP = 4 * 60, /* an hour's */
-	PAUSE_FACTOR = 8, /* a pause after a sweep of this many times its duration */
+	PAUSE_FACTOR = 8,	   /* a pause after a sweep of this many times its duration */
 	NS_PER_MS = 1000 * 1000,
 };
 

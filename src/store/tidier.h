@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The background work that only saves space or time, in one thread: writing the index of a sealed
- * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. What fails here is
- * left as it was and tried again when the store is opened next.
+ * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. What fails
+ * here is left as it was and tried again when the store is opened next.
  */
 #ifndef STORE_TIDIER_H
 #define STORE_TIDIER_H

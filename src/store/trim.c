@@ -97,8 +97,7 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct
 }
 
 /* -EINVAL: past the end, or no record begins there. What is below the horizon is the horizon. */
-static int horizon_at_offset(
-	struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
+static int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
 	if (offset > end.offset)
@@ -205,7 +204,8 @@ static int horizon_at_time(struct sfs_shard *shard, uint64_t ms, struct horizon 
 
 /* ---- moving a shard's horizon ---- */
 
-/* Takes the first segment out of the shard if it is wholly trimmed. The caller holds append_lock. */
+/* Takes the first segment out of the shard if it is wholly trimmed. The caller holds append_lock.
+ */
 static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct segment **ret_active)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -284,7 +284,8 @@ static void tell_trimmed(struct sfs_shard *shard)
 		store->trimmed(store->trimmed_context, shard);
 }
 
-/* Keeps what is in the page of a horizon that is to come. Without it, it cannot be read, no more. */
+/* Keeps what is in the page of a horizon that is to come. Without it, it cannot be read, no more.
+ */
 static void read_horizon_page(struct sfs_shard *shard, uint64_t horizon, struct buf *page)
 {
 	size_t bytes = horizon % SFS_PAGE_BYTES, got = 0;
@@ -319,8 +320,7 @@ void sfs_store_watch_trims(struct sfs_store *store,
 /* ---- trimming a stream ---- */
 
 /* The shards of the table; they live as long as the stream. The caller frees the array. */
-static int copy_shards(
-	struct sfs_stream *stream, struct sfs_shard ***ret_shards, size_t *ret_count)
+static int copy_shards(struct sfs_stream *stream, struct sfs_shard ***ret_shards, size_t *ret_count)
 {
 	pthread_rwlock_rdlock(&stream->lock);
 	size_t count = stream->shard_count;
@@ -387,8 +387,8 @@ static int find_horizons(struct sfs_shard **shards, size_t count, const struct t
 }
 
 /* Moves those that have to go on. The first error; of the others, those that can go on do. */
-static int trim_shards(struct sfs_shard **shards, size_t count, const struct horizon *horizons,
-	bool *ret_moved)
+static int trim_shards(
+	struct sfs_shard **shards, size_t count, const struct horizon *horizons, bool *ret_moved)
 {
 	int result = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -417,8 +417,8 @@ static bool is_emptied(struct sfs_shard *shard)
 }
 
 /* Takes closed shards of which nothing is left out of a copy of the table. */
-static size_t pick_emptied(struct sfs_stream *stream, struct sfs_shard **keep,
-	struct sfs_shard **emptied)
+static size_t pick_emptied(
+	struct sfs_stream *stream, struct sfs_shard **keep, struct sfs_shard **emptied)
 {
 	size_t kept = 0, count = 0;
 	for (size_t i = 0; i < stream->shard_count; i++) {
@@ -441,9 +441,9 @@ static void retire(struct sfs_stream *stream, struct sfs_shard *const *shards, s
 	}
 }
 
-/* The table without the emptied shards stands in stream.json first. stream.lock is held exclusively. */
-static int shrink_table(
-	struct sfs_stream *stream, struct sfs_shard **emptied, size_t *ret_count)
+/* The table without the emptied shards stands in stream.json first. stream.lock is held
+ * exclusively. */
+static int shrink_table(struct sfs_stream *stream, struct sfs_shard **emptied, size_t *ret_count)
 {
 	struct sfs_shard **before = stream->shards;
 	size_t count_before = stream->shard_count;
@@ -511,7 +511,7 @@ static int drop_emptied(struct sfs_stream *stream)
 	size_t count = 0;
 	_cleanup_free_ struct sfs_shard **emptied =
 		calloc(stream->shard_count + 1, sizeof *emptied);
-	int r = !emptied ? -ENOMEM
+	int r = !emptied	  ? -ENOMEM
 		: stream->removed ? -ENOENT
 				  : shrink_table(stream, emptied, &count);
 	pthread_rwlock_unlock(&stream->lock);
@@ -520,8 +520,8 @@ static int drop_emptied(struct sfs_stream *stream)
 	return r;
 }
 
-static int trim_held(struct sfs_stream *stream, const struct target *target,
-	struct sfs_diag *diag, bool *ret_moved)
+static int trim_held(struct sfs_stream *stream, const struct target *target, struct sfs_diag *diag,
+	bool *ret_moved)
 {
 	_cleanup_free_ struct sfs_shard **shards = NULL;
 	size_t count;
@@ -632,7 +632,8 @@ int sfs_stream_trim(
 		text[bytes] = 0;
 	}
 	if (!fits || !parse_target(text, &target)) {
-		diag_set(diag, "wants all, a sequence number, a time, an age, or shard-NNNN:OFFSET");
+		diag_set(
+			diag, "wants all, a sequence number, a time, an age, or shard-NNNN:OFFSET");
 		return -EINVAL;
 	}
 	return trim_to(stream, &target, diag);
@@ -664,8 +665,7 @@ int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_
 /* ---- retention ---- */
 
 /* Text that arrived at or after a time, in all shards that can be read. */
-static int bytes_since(
-	struct sfs_shard **shards, size_t count, uint64_t ms, uint64_t *ret_bytes)
+static int bytes_since(struct sfs_shard **shards, size_t count, uint64_t ms, uint64_t *ret_bytes)
 {
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -685,11 +685,11 @@ static int bytes_since(
 }
 
 /*
- * A time since which at least `limit` bytes came, and not many more: what is older can go. Each step
- * may decode a chunk of each shard, so a little more than the limit is good enough.
+ * A time since which at least `limit` bytes came, and not many more: what is older can go. Each
+ * step may decode a chunk of each shard, so a little more than the limit is good enough.
  */
-static int time_of_bytes(struct sfs_shard **shards, size_t count, uint64_t limit, uint64_t now_ms,
-	uint64_t *ret_ms)
+static int time_of_bytes(
+	struct sfs_shard **shards, size_t count, uint64_t limit, uint64_t now_ms, uint64_t *ret_ms)
 {
 	enum { SLACK = 128 };
 	uint64_t low = 0, high = now_ms + 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One notion serves all views. Those of a shard are bytes with offsets; those of a key or of all are
- * merged from cursors (merged.c).
+ * One notion serves all views. Those of a shard are bytes with offsets; those of a key or of all
+ * are merged from cursors (merged.c).
  */
 #include "cleanup.h"
 #include "json_reader.h"
@@ -94,9 +94,8 @@ int sfs_view_pread(
 	if (r < 0)
 		return r;
 	offset += view->base;
-	return view->spec.json
-		       ? json_reader_read(&view->json, offset, buffer, bytes, ret_bytes)
-		       : sfs_shard_read(view->shard, offset, buffer, bytes, ret_bytes);
+	return view->spec.json ? json_reader_read(&view->json, offset, buffer, bytes, ret_bytes)
+			       : sfs_shard_read(view->shard, offset, buffer, bytes, ret_bytes);
 }
 
 /* Where nothing follows: 0, or why nothing ever will. */
@@ -162,8 +161,7 @@ static bool shard_might_have(struct sfs_view *view)
 		return true;
 	if (start_shard(view) < 0)
 		return false;
-	return !view->positioned ? e.size > view->base
-				 : e.size - view->base > view->position;
+	return !view->positioned ? e.size > view->base : e.size - view->base > view->position;
 }
 
 /* --- all views --- */
@@ -194,8 +192,8 @@ static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
 	return merged_init(&view->merged, view->stream, &view->spec);
 }
 
-int sfs_view_open(struct sfs_stream *stream, const struct sfs_view_spec *spec,
-	struct sfs_view **ret_view)
+int sfs_view_open(
+	struct sfs_stream *stream, const struct sfs_view_spec *spec, struct sfs_view **ret_view)
 {
 	int r = check_spec(spec);
 	if (r < 0)

@@ -48,8 +48,7 @@ bool sfs_view_cancel(struct sfs_waiter *waiter)
 	return waiting;
 }
 
-static void take_locked(
-	struct waiters *waiters, struct waiter_list *list, struct waiter_list *due)
+static void take_locked(struct waiters *waiters, struct waiter_list *list, struct waiter_list *due)
 {
 	struct sfs_waiter *waiter;
 	while ((waiter = LIST_FIRST(list))) {
