@@ -5,16 +5,15 @@
  * Lock order, outermost first (a thread that holds one takes only those below it):
  *   store.config_lock      changes of streamfs.json and of the set of streams
  *   stream.consumers.lock  the consumers and their documents
- *   stream.change_lock     changes of the settings, one after the other
+ *   stream.change_lock     changes of the settings and trims, one after the other
+ *   store.trim_watch_lock  who is told of trims; held while it is told
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
  *   shard.files_lock       who replaces or removes the file of a sealed segment
  *   shard.lock             what is published; held for a moment
  *   stream.path_lock       (rw) where the stream's directory is; held while a file is opened
  *   syncer, tidier, pools, caches, waiters: leaves
- * store.lock (the table of streams) is a leaf too: nothing is taken under it. store.trim_watch_lock
- * is taken with change_lock held at most, and held over the call of the one who watches, who calls
- * nothing of the store that waits.
+ * store.lock (the table of streams) is a leaf too: nothing is taken under it.
  *
  * An append of a long record can hold stream.lock for as long as its writing takes, and whoever wants
  * it exclusively then has all others wait. So what must not wait (syncs, reads of sealed segments)
