@@ -362,4 +362,21 @@ test_a_poll_is_woken_by_the_end_of_the_stream()
 	EOT
 }
 
+test_a_reader_can_be_stopped_and_goes_on()
+{
+	mount_store
+	new_stream a
+	reader "$T/got" "$M/a/live/all"
+	for n in 1 2 3; do
+		kill -STOP "$READER"
+		sleep 0.1
+		kill -CONT "$READER"
+		sleep 0.1
+		echo "$n" >>"$M/a/shard-0000"
+		eventually lines "$T/got" "$n"
+	done
+	eq "1 2 3" "$(echo $(cat "$T/got"))"
+	kill "$READER"
+}
+
 run_tests "$@"
