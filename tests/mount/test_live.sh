@@ -379,4 +379,31 @@ test_a_reader_can_be_stopped_and_goes_on()
 	kill "$READER"
 }
 
+test_unmounting_ends_many_who_read_and_poll()
+{
+	mount_store
+	new_stream a
+	python3 - "$M/a" >"$T/out" <<-'EOT' &
+	import os, select, sys, threading
+	a = sys.argv[1]
+	fds = [os.open(f"{a}/live/all", os.O_RDONLY) for _ in range(60)]
+	def wait(i):
+	    if i % 3 == 0:
+	        p = select.poll(); p.register(fds[i], select.POLLIN); p.poll()
+	    try: os.read(fds[i], 10)
+	    except OSError: return
+	    os._exit(1)
+	threads = [threading.Thread(target=wait, args=(i,)) for i in range(len(fds))]
+	for t in threads: t.start()
+	print("waiting", flush=True)
+	for t in threads: t.join()
+	EOT
+	WAITING=$!
+	eventually grep -q waiting "$T/out"
+	sleep 0.3
+	kill -TERM "$PID"
+	ended
+	wait "$WAITING" || fail "a reader read something"
+}
+
 run_tests "$@"
