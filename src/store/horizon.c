@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "horizon.h"
+
+#include "cleanup.h"
+#include "cursor.h"
+#include "json_record.h"
+#include "since.h"
+
+/* A chunk, as one index told of it: merging may make it part of a larger one at any moment. */
+struct found {
+	struct index_item item;
+	uint64_t end, json_end;
+};
+
+/* The chunk that holds a published text offset. */
+static int chunk_at(struct sfs_shard *shard, uint64_t offset, struct found *ret_chunk)
+{
+	struct span span;
+	int r = shard_span(shard, offset, offset + 1, &span);
+	segment_unref(span.segment);
+	if (r < 0)
+		return r;
+	*ret_chunk = (struct found){span.items[0], span.ends[0], span.json_end};
+	return 0;
+}
+
+struct horizon horizon_now(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return (struct horizon){shard->horizon_offset, shard->horizon_sequence,
+		shard->horizon_json_offset, shard->last_arrival_ms};
+}
+
+struct horizon horizon_at_end(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return (struct horizon){
+		shard->size, shard->next_sequence, shard->json_size, shard->last_arrival_ms};
+}
+
+static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor_record *record)
+{
+	struct json_record json = {
+		.shard = shard->number,
+		.sequence = record->sequence,
+		.offset = record->offset,
+		.arrival_ms = record->arrival_ms,
+		.key = (const char *)record->key,
+		.key_bytes = record->key_bytes,
+	};
+	return json_record_bytes(&json, record->text, record->bytes - 1, record->claimed);
+}
+
+/*
+ * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
+ * less the lines of the records from it on that end in the chunk.
+ */
+static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct found *chunk,
+	struct horizon *ret_horizon)
+{
+	struct horizon found = {0};
+	uint64_t json_after = 0;
+	bool is_found = false;
+	while (cursor->offset < chunk->end) {
+		struct cursor_record record;
+		int r = cursor_record(cursor, &record);
+		if (r < 0)
+			return r;
+		if (record.first && record.offset == offset) {
+			is_found = true;
+			found = (struct horizon){offset, record.sequence, 0, record.arrival_ms};
+		}
+		if (record.first && record.last && record.offset >= offset)
+			json_after += json_bytes_of(cursor->shard, &record);
+		cursor_pass(cursor);
+	}
+	if (!is_found)
+		return -EINVAL;
+	found.json_offset = chunk->json_end - json_after;
+	*ret_horizon = found;
+	return 0;
+}
+
+/* -EINVAL: past the end, or no record begins there. What is below the horizon is the horizon. */
+int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
+{
+	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
+	if (offset > end.offset)
+		return -EINVAL;
+	if (offset <= now.offset || offset == end.offset) {
+		*ret_horizon = offset == end.offset ? end : now;
+		return 0;
+	}
+	struct found chunk;
+	int r = chunk_at(shard, offset, &chunk);
+	if (r < 0)
+		return r;
+	const struct index_item *item = &chunk.item;
+	if (item->text_offset == offset && !(item->flags & INDEX_CONTINUES)) {
+		*ret_horizon = (struct horizon){
+			offset, item->first_sequence, item->json_offset, item->arrival_ms};
+		return 0;
+	}
+	struct cursor cursor;
+	uint64_t from = item->text_offset > now.offset ? item->text_offset : now.offset;
+	cursor_init(&cursor, shard, from, NULL, 0);
+	r = horizon_in_chunk(&cursor, offset, &chunk, ret_horizon);
+	cursor_fini(&cursor);
+	return r;
+}
+
+/*
+ * Where the last chunk begins whose first record is of a lower sequence number. By halving; one
+ * before it where text is missing.
+ */
+static int chunk_before_sequence(struct sfs_shard *shard, uint64_t sequence, uint64_t from,
+	uint64_t to, uint64_t *ret_offset)
+{
+	uint64_t best = from;
+	while (from < to) {
+		struct found chunk;
+		int r = chunk_at(shard, from + (to - from) / 2, &chunk);
+		if (r == -EBADMSG)
+			break;
+		if (r < 0)
+			return r;
+		if (chunk.item.first_sequence >= sequence) {
+			to = chunk.item.text_offset;
+			continue;
+		}
+		if (chunk.item.text_offset > best)
+			best = chunk.item.text_offset;
+		from = chunk.end;
+	}
+	*ret_offset = best;
+	return 0;
+}
+
+/* What is damaged is passed over. -EBADMSG: nothing else is left. */
+static int offset_of_sequence(
+	struct sfs_shard *shard, uint64_t sequence, uint64_t from, uint64_t *ret_offset)
+{
+	struct cursor cursor;
+	struct cursor_record record;
+	cursor_init(&cursor, shard, from, NULL, 0);
+	int r;
+	while ((r = cursor_record(&cursor, &record)) == 0 || r == -EBADMSG) {
+		if (r == -EBADMSG) {
+			cursor_skip(&cursor);
+			continue;
+		}
+		if (record.first && record.sequence >= sequence) {
+			*ret_offset = record.offset;
+			break;
+		}
+		cursor_pass(&cursor);
+	}
+	cursor_fini(&cursor);
+	return r == -ENODATA ? -EBADMSG : r;
+}
+
+/* What is past the end is the end. */
+int horizon_at_sequence(struct sfs_shard *shard, uint64_t sequence, struct horizon *ret_horizon)
+{
+	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
+	uint64_t offset;
+	if (sequence <= now.sequence || sequence >= end.sequence) {
+		*ret_horizon = sequence <= now.sequence ? now : end;
+		return 0;
+	}
+	int r = chunk_before_sequence(shard, sequence, now.offset, end.offset, &offset);
+	if (r == 0)
+		r = offset_of_sequence(shard, sequence, offset, &offset);
+	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);
+}
+
+int horizon_at_time(struct sfs_shard *shard, uint64_t ms, struct horizon *ret_horizon)
+{
+	struct horizon end = horizon_at_end(shard);
+	uint64_t offset;
+	int r = shard_since(shard, ms, &offset);
+	if (r == -ENODATA) {
+		*ret_horizon = end;
+		return 0;
+	}
+	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);
+}
