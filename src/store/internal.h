@@ -5,6 +5,7 @@
  * Lock order, outermost first (a thread that holds one takes only those below it):
  *   store.config_lock      changes of streamfs.json and of the set of streams
  *   stream.consumers.lock  the consumers and their documents
+ *   stream.retain_lock     retention, one after the other
  *   stream.change_lock     changes of the settings and trims, one after the other
  *   store.trim_watch_lock  who is told of trims; held while it is told
  *   stream.lock            (rw) the shard table, settings and name; appends hold it shared
@@ -15,9 +16,10 @@
  *   syncer, tidier, pools, caches, waiters: leaves
  * store.lock (the table of streams) is a leaf too: nothing is taken under it.
  *
- * An append of a long record can hold stream.lock for as long as its writing takes, and whoever wants
- * it exclusively then has all others wait. So what must not wait (syncs, reads of sealed segments)
- * and what takes long by itself (merges, sweeps) goes by stream.path_lock alone.
+ * An append of a long record can hold stream.lock for as long as its writing takes. Whoever wants it
+ * exclusively then has others wait for moments (stream_lock_alone()). What must not wait at all
+ * (syncs, reads of sealed segments) and what takes long by itself (merges, sweeps) goes by
+ * stream.path_lock alone.
  *
  * An append has two halves. Ordering gives a chunk its offset, sequence and time; storing puts an
  * ordered chunk into the local segment. Here the order comes from the shard under append_lock; an
@@ -185,7 +187,8 @@ struct sfs_stream {
 	struct stream_metrics metrics;
 	struct {
 		uint64_t end_bytes, horizon_bytes, limit; /* sums over the shards */
-	} retained; /* when retention had last done its work; the tidier's thread */
+	} retained; /* when retention had last done its work; retain_lock */
+	pthread_mutex_t retain_lock;
 	/* Under the tidier's lock: */
 	unsigned queued_jobs;	 /* a bit for each kind of sweep that is queued */
 	uint64_t sweep_after_ns; /* when the next sweep after a trim may begin */

@@ -38,6 +38,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_rwlock_init(&stream->lock, &writers_first);
 	pthread_rwlockattr_destroy(&writers_first);
 	pthread_mutex_init(&stream->change_lock, NULL);
+	pthread_mutex_init(&stream->retain_lock, NULL);
 	pthread_rwlock_init(&stream->path_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
 	waiters_init(&stream->waiters);
@@ -80,6 +81,7 @@ void stream_free(struct sfs_stream *stream)
 	blobs_fini(&stream->blobs);
 	pthread_mutex_destroy(&stream->blobs_lock);
 	pthread_mutex_destroy(&stream->change_lock);
+	pthread_mutex_destroy(&stream->retain_lock);
 	pthread_rwlock_destroy(&stream->path_lock);
 	waiters_fini(&stream->waiters);
 	pthread_rwlock_destroy(&stream->lock);

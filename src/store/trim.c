@@ -576,6 +576,7 @@ static int retain_bytes(struct sfs_stream *stream, uint64_t limit)
 int stream_retain(struct sfs_stream *stream)
 {
 	static const uint64_t hour_ms = 3600 * 1000;
+	SCOPED_LOCK(&stream->retain_lock);
 	pthread_rwlock_rdlock(&stream->lock);
 	uint64_t hours = stream->settings.retention_hours, limit = stream->settings.retention_bytes;
 	pthread_rwlock_unlock(&stream->lock);
