@@ -527,16 +527,6 @@ test_a_full_disk_can_be_trimmed()
 	check_trim_of_full_disk
 }
 
-test_a_full_ext4_can_be_trimmed()
-{
-	truncate -s 40M "$T/image"
-	mkfs.ext4 -q "$T/image"
-	mkdir "$T/disk"
-	mount -o loop "$T/image" "$T/disk" || return 0 # no loop devices here
-	rm -rf "$T/disk/lost+found"
-	check_trim_of_full_disk
-}
-
 test_who_may_only_write_cannot_trim()
 {
 	mount_store -o allow_other
