@@ -6,7 +6,8 @@
 #   examples/quickstart.sh                      in a temporary directory that goes at the end
 #   examples/quickstart.sh STORE MOUNTPOINT     stays mounted there
 #
-# Wants Debian 12; root or sudo only where packages are missing.
+# Runs on Debian 12 and 13, and wherever there are the same packages. Root or sudo is needed only to
+# install packages that are missing, and to open /dev/fuse to everyone.
 
 set -eu
 
@@ -37,7 +38,11 @@ show()
 
 as_root()
 {
-	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null && sudo "$@"
+	fi
 }
 
 unmount()
@@ -94,25 +99,35 @@ serve()
 	done
 }
 
+build()
+{
+	{
+		[ -f "$BUILD/build.ninja" ] || meson setup "$BUILD" "$TOP"
+	} >"$WORK/build" 2>&1 && ninja -C "$BUILD" src/cli/streamfs >>"$WORK/build" 2>&1
+}
+
+build_failed()
+{
+	grep -E -A3 'error|ERROR' "$WORK/build" | head -n 20 >&2 || true
+	tail -n 5 "$WORK/build" >&2
+	echo "The build failed. If $BUILD is an old one, remove it and start again." >&2
+	exit 1
+}
+
+# Any desktop or server has it, writable for everyone; a container needs to be given it.
+open_fuse()
+{
+	[ -c /dev/fuse ] || as_root modprobe fuse 2>/dev/null || true
+	[ ! -c /dev/fuse ] || as_root chmod 666 /dev/fuse || true
+	[ -w /dev/fuse ] && return
+	echo "missing: a writable /dev/fuse (modprobe fuse; for a container, --device /dev/fuse)" >&2
+	exit 1
+}
+
 step "1. What it needs, and the build"
-PACKAGES=
-for package in meson ninja-build gcc libc6-dev pkg-config libfuse3-dev fuse3 liblz4-dev lz4 \
-	libjansson-dev libbsd-dev libmd-dev libxxhash-dev check libsubunit-dev jq; do
-	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-		PACKAGES="$PACKAGES $package"
-done
-if [ -n "$PACKAGES" ]; then
-	as_root apt-get update -q >/dev/null
-	# shellcheck disable=SC2086
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
-		$PACKAGES >/dev/null
-fi
-[ -f "$BUILD/build.ninja" ] || meson setup "$BUILD" "$TOP" >/dev/null
-ninja -C "$BUILD" src/cli/streamfs >/dev/null
-if ! [ -w /dev/fuse ]; then
-	[ -c /dev/fuse ] || as_root modprobe fuse || true
-	[ -w /dev/fuse ] || as_root chmod 666 /dev/fuse # as udev has it on any desktop or server
-fi
+sh "$TOP/tests/needs.sh" build
+build || build_failed
+[ -w /dev/fuse ] || open_fuse
 "$BUILD/src/cli/streamfs" -V
 
 step "2. A directory is a store, a mount shows it"

@@ -12,7 +12,8 @@
 # As many tests run at a time as there are processors, and one more, since many of them wait;
 # STREAMFS_JOBS says otherwise.
 #
-# Wants Debian 12, and root or sudo: to mount as several users and to install what is missing.
+# Runs on Debian 12 and 13, and wherever there are the same packages. Needs root or sudo: to mount
+# as several users and to install packages that are missing.
 
 set -u
 
@@ -31,6 +32,7 @@ done
 TOP=$(cd "$(dirname "$0")/.." && pwd) || exit 2
 cd "$TOP" || exit 2
 if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || { echo "missing: root or sudo" >&2; exit 2; }
 	exec sudo STREAMFS_LONG="${STREAMFS_LONG:-}" STREAMFS_DATA="${STREAMFS_DATA:-}" \
 		STREAMFS_JOBS="${STREAMFS_JOBS:-}" sh tests/run.sh ${QUICK:+--quick}
 fi
@@ -111,34 +113,7 @@ failure()
 	FAILED=$((FAILED + 1))
 }
 
-# --- what it takes ---------------------------------------------------------------------------
-
-PACKAGES="meson ninja-build gcc libc6-dev pkg-config libfuse3-dev fuse3 liblz4-dev lz4 libjansson-dev
-	libbsd-dev libmd-dev libxxhash-dev check libsubunit-dev rsync less jq tmux attr python3
-	procps util-linux strace"
-
-installed()
-{
-	dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
-}
-
-install_missing()
-{
-	missing=
-	for package in $PACKAGES; do
-		installed "$package" || missing="$missing $package"
-	done
-	command -v vim >/dev/null || missing="$missing vim"
-	[ -n "$missing" ] || return 0
-	say "installing$missing"
-	export DEBIAN_FRONTEND=noninteractive
-	# shellcheck disable=SC2086
-	apt-get update -q >"$TMP/apt.log" 2>&1 &&
-		apt-get install -qy --no-install-recommends $missing >>"$TMP/apt.log" 2>&1 &&
-		return 0
-	tail -n 20 "$TMP/apt.log"
-	return 1
-}
+# --- building --------------------------------------------------------------------------------
 
 # build DIR OPTIONS…
 build()
@@ -171,7 +146,7 @@ plan()
 
 can_mount()
 {
-	[ -c /dev/fuse ] && (: <>/dev/fuse) 2>/dev/null
+	[ -c /dev/fuse ] && (: <>/dev/fuse) 2>/dev/null && unshare --mount true
 }
 
 # suite SUITE MESON-OPTIONS…: builds it and plans its tests
@@ -220,10 +195,10 @@ CAN_MOUNT=
 if can_mount; then
 	CAN_MOUNT=1
 else
-	failure "/dev/fuse is missing or cannot be opened: nothing can be mounted"
+	failure "nothing can be mounted: /dev/fuse is missing, or the right to mount"
 fi
-if ! install_missing; then
-	failure "packages could not be installed"
+if ! run sh tests/needs.sh test; then
+	failure "what is missing stands above"
 else
 	suite plain -Dbuildtype=release
 	if [ -z "$QUICK" ]; then

@@ -396,7 +396,7 @@ static int rename_locked(struct upload *upload, const char *to, bool *ret_begun)
 int drop_rename(struct drop *drop, uint64_t stream_id, const char *from, const char *to,
 	const struct drop_caller *caller, struct upload **ret_commit)
 {
-	bool begun;
+	bool begun = false;
 	if (strlen(to) > UPLOAD_NAME_MAX)
 		return -ENAMETOOLONG;
 	struct upload *upload = drop_find(drop, stream_id, from, caller);
