@@ -5,7 +5,7 @@
 # numbers of what passed and failed to TMP/results.
 #
 #   tests/run_test.sh TMP "SUITE unit PROGRAM ARGUMENT…"
-#   tests/run_test.sh TMP "SUITE mount SCRIPT"
+#   tests/run_test.sh TMP "SUITE mount bash SCRIPT"
 #
 # SUITE is plain, asan or tsan, and is built in build, build-asan or build-tsan. Whatever a
 # sanitizer reports, also in a daemon in the background, is a failure.
@@ -19,7 +19,8 @@ set -- $2
 SUITE=$1
 KIND=$2
 shift 2
-NAME=$(basename "$1" .sh)
+NAME=$(basename "${2:-$1}" .sh)
+[ "$KIND" = mount ] || NAME=$(basename "$1")
 DIR=$(mktemp -d "$TMP/$SUITE-$NAME.XXXXXX") || exit 1
 chmod 1777 "$DIR" # reports may come from other users
 : >"$DIR/why"
@@ -51,11 +52,7 @@ unit_test()
 
 mount_test()
 {
-	build=$TOP/build
-	[ "$SUITE" = plain ] || build=$build-$SUITE
-	export STREAMFS_BIN="$build/src/cli/streamfs" FSCK_BIN="$build/src/cli/fsck.streamfs"
-	export TOOLS_DIR="$build/tests" BUILD_DIR="$build"
-	$WRAP bash "$1" >"$DIR/log" 2>&1
+	$WRAP "$@" >"$DIR/log" 2>&1
 	code=$?
 	passed=$(grep -c '^ok ' "$DIR/log")
 	failed=$(grep -c '^not ok ' "$DIR/log")
@@ -96,6 +93,9 @@ case $SUITE in
 asan) sanitized address ;;
 tsan) sanitized thread ;;
 esac
+BUILD_DIR=$TOP/build
+[ "$SUITE" = plain ] || BUILD_DIR=$BUILD_DIR-$SUITE
+export BUILD_DIR
 start=$(date +%s)
 "${KIND}_test" "$@"
 sanitizer_reports

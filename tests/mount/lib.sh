@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What the mount tests share. A test script sources this file, defines functions named test_… and
-# ends with `run_tests "$@"` (arguments: names of the tests to run; none: all of them).
+# ends with `run_tests "$@"`, which runs the tests that its arguments name, or all of them.
 #
 # Every test runs in a process group and a temporary directory of its own, with errexit: a command
 # that fails fails the test. It finds there
@@ -11,11 +11,19 @@
 #   LOG  what the daemon said
 # Whatever it leaves behind (mounts, processes with T in their environment) is cleaned up.
 #
-# Environment: STREAMFS_BIN, FSCK_BIN and TOOLS_DIR are wanted; STREAMFS_LONG=1 for long runs;
-# STREAMFS_DATA may name a directory of real logs.
+# Environment: BUILD_DIR, where the programs were built (unset: build/); STREAMFS_BIN, FSCK_BIN and
+# TOOLS_DIR name others. STREAMFS_LONG=1 for long runs. STREAMFS_DATA may name a directory of real
+# logs.
 
 set -u
 export LC_ALL=C
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD_DIR=$(realpath -m "${BUILD_DIR:-$TOP/build}")
+STREAMFS_BIN=${STREAMFS_BIN:-$BUILD_DIR/src/cli/streamfs}
+FSCK_BIN=${FSCK_BIN:-$BUILD_DIR/src/cli/fsck.streamfs}
+TOOLS_DIR=${TOOLS_DIR:-$BUILD_DIR/tests}
+export TOP BUILD_DIR STREAMFS_BIN FSCK_BIN TOOLS_DIR
 
 DEADLINE=${STREAMFS_TEST_DEADLINE:-60} # seconds after which a state that never comes is a failure
 LIMIT=${STREAMFS_TEST_LIMIT:-300}      # seconds after which a test that hangs is stopped
@@ -321,21 +329,35 @@ interrupted()
 	exit 130
 }
 
+ready()
+{
+	local why
+	if ! [ -e /dev/fuse ]; then
+		why="/dev/fuse is missing"
+	elif ! [ -x "$STREAMFS_BIN" ]; then
+		why="$STREAMFS_BIN is missing: meson setup build && ninja -C build"
+	elif [ "$(id -u)" -ne 0 ]; then
+		why="it mounts as several users, so it needs root"
+	else
+		return 0
+	fi
+	echo "not ok $(basename "$0" .sh): $why"
+	return 1
+}
+
 run_tests()
 {
-	: "${STREAMFS_BIN:?path of the streamfs program}" "${FSCK_BIN:?path of fsck.streamfs}"
-	: "${TOOLS_DIR:?directory of the built tests/tools}"
 	if [ "${1:-}" = --child ]; then
 		run_child "$2"
 		return
 	fi
 	FAILED=0 CHILD=
 	trap interrupted INT TERM HUP
-	[ -e /dev/fuse ] || { echo "not ok $(basename "$0" .sh): /dev/fuse is missing"; exit 1; }
+	ready || exit 1
 	local names=("$@") name
 	if [ $# -eq 0 ]; then
 		mapfile -t names < <(grep -oE '^test_[a-z0-9_]+' "$0")
 	fi
-	for name in "${names[@]}"; do run_one "$name"; done
+	for name in "${names[@]}"; do run_one "test_${name#test_}"; done
 	[ "$FAILED" -eq 0 ]
 }

@@ -286,7 +286,7 @@ test_inbox_after_a_trim()
 test_follow_prints_what_it_appends_without_a_mount()
 {
 	text_lines 20000 >"$T/lines"
-	"$(dirname "$TOOLS_DIR")/examples/follow" "$S" greetings <"$T/lines" >"$T/got"
+	"$BUILD_DIR/examples/follow" "$S" greetings <"$T/lines" >"$T/got"
 	same "$T/lines" "$T/got"
 	mount_store
 	same "$T/lines" "$M/greetings/shard-0000"

@@ -5,11 +5,9 @@
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-BUILD_DIR=${BUILD_DIR:-$(cd "$(dirname "$STREAMFS_BIN")/../.." && pwd)}
-
 # The build may be instrumented; a program that links with it must be, too.
 case ${STREAMFS_SANITIZER:-} in
-address) SANITIZE=-fsanitize=address,undefined ;;
+address*) SANITIZE=-fsanitize=address,undefined ;;
 thread) SANITIZE=-fsanitize=thread ;;
 *) SANITIZE= ;;
 esac
@@ -35,13 +33,12 @@ test_programs_helpers_and_manuals_are_installed()
 
 test_manual_names_every_option_of_the_help()
 {
-	local root option manual
-	root=$(dirname "$BUILD_DIR")
-	manual=$(sed 's/\\-/-/g' "$root/docs/man/streamfs.1")
+	local option manual
+	manual=$(sed 's/\\-/-/g' "$TOP/docs/man/streamfs.1")
 	for option in $("$STREAMFS_BIN" -h | grep -oE '^  -[a-zA-Z]' | sort -u); do
 		has "$manual" "(^|[^a-z])${option}([^a-z]|$)" "streamfs $option"
 	done
-	manual=$(sed 's/\\-/-/g' "$root/docs/man/fsck.streamfs.8")
+	manual=$(sed 's/\\-/-/g' "$TOP/docs/man/fsck.streamfs.8")
 	for option in $("$FSCK_BIN" -h | grep -oE '(^  |, )-[a-zA-Z]' | grep -oE -- '-.' | sort -u); do
 		has "$manual" "(^|[^a-z])${option}([^a-z]|$)" "fsck.streamfs $option"
 	done
@@ -70,7 +67,7 @@ test_a_program_builds_with_the_installed_library()
 	export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$T/root
 	flags=$(pkg-config --cflags --libs streamfs)
 	# shellcheck disable=SC2086
-	cc $SANITIZE -o follow "$(dirname "$BUILD_DIR")/examples/follow.c" $flags -pthread
+	cc $SANITIZE -o follow "$TOP/examples/follow.c" $flags -pthread
 	text_lines 5000 >lines
 	LD_LIBRARY_PATH=$lib ./follow "$S" greetings <lines >followed
 	same lines followed
