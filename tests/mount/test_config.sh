@@ -249,12 +249,15 @@ test_readme_and_version()
 {
 	mount_store
 	new_stream a
+	local name names
 	has "$(cat "$M/.streamfs/README")" shard
 	has "$(cat "$M/.streamfs/README")" put
 	has "$(cat "$M/.streamfs/README")" config
 	num "$(wc -l <"$M/.streamfs/README")" -le 30 "lines"
-	for name in $(grep -o '^  orders/[a-z]*' "$M/.streamfs/README"); do
-		[ -e "$M/${name/orders/a}" ] || [ "$name" = orders/shard ] || fail "no $name"
+	names=$(sed -n 's|^        \([a-z][^ /]*\)[ /].*|\1|p' "$M/.streamfs/README")
+	num "$(wc -w <<<"$names")" -ge 13 "names in its tree"
+	for name in $names; do
+		[ -e "$M/a/$name" ] || fail "no $name"
 	done
 	"$STREAMFS_BIN" -V >"$T/version"
 	grep -qF "$(grep -oE '[0-9]+\.[0-9]+\.[0-9]+' "$M/.streamfs/version" | head -n1)" "$T/version"
