@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "when.h"
 
+#include "number.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -19,18 +22,16 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Exactly `digits` of them, as a number. */
+/* A number of exactly `digits` digits. */
 static bool take_number(struct text *t, int digits, unsigned *ret_number)
 {
-	unsigned number = 0;
-	if (t->end - t->at < digits)
+	const char *at = t->at;
+	uint64_t number;
+	if (t->end - at < digits || number_take(&at, at + digits, UINT_MAX, &number) < 0 ||
+		at != t->at + digits)
 		return false;
-	for (int i = 0; i < digits; i++) {
-		if (!is_digit(*t->at))
-			return false;
-		number = number * 10 + (unsigned)(*t->at++ - '0');
-	}
-	*ret_number = number;
+	t->at = at;
+	*ret_number = (unsigned)number;
 	return true;
 }
 
@@ -89,9 +90,9 @@ static int parse_rfc3339(struct text t, uint64_t *ret_ms)
 	int zone;
 	if (!take_number(&t, 4, &year) || !take_char(&t, "-") || !take_number(&t, 2, &month) ||
 		!take_char(&t, "-") || !take_number(&t, 2, &day) || !take_char(&t, "Tt ") ||
-		!take_number(&t, 2, &hour) || !take_char(&t, ":") ||
-		!take_number(&t, 2, &minute) || !take_char(&t, ":") ||
-		!take_number(&t, 2, &second) || !take_fraction(&t, &ms) || !take_zone(&t, &zone))
+		!take_number(&t, 2, &hour) || !take_char(&t, ":") || !take_number(&t, 2, &minute) ||
+		!take_char(&t, ":") || !take_number(&t, 2, &second) || !take_fraction(&t, &ms) ||
+		!take_zone(&t, &zone))
 		return -EINVAL;
 	if (t.at != t.end || !is_day(year, month, day) || hour > 23 || minute > 59 || second > 60)
 		return -EINVAL;
@@ -126,15 +127,11 @@ static uint64_t unit_ms(char unit)
 
 int when_parse(const char *text, size_t bytes, uint64_t now_ms, uint64_t *ret_ms)
 {
-	size_t digits = 0;
-	uint64_t number = 0;
-	for (; digits < bytes && is_digit(text[digits]); digits++) {
-		if (number > UINT64_MAX / 10 - 1)
-			return -EINVAL;
-		number = number * 10 + (uint64_t)(text[digits] - '0');
-	}
-	if (!digits)
+	const char *behind = text;
+	uint64_t number;
+	if (number_take(&behind, text + bytes, UINT64_MAX, &number) < 0)
 		return -EINVAL;
+	size_t digits = (size_t)(behind - text);
 	if (digits == bytes) {
 		if (digits <= SECONDS_DIGITS)
 			number *= 1000;
@@ -156,8 +153,8 @@ static void put_digits(char *end, uint32_t number)
 }
 
 /*
- * The date of a day since 1970. In years that begin in March, which put the leap day last, an era of
- * 400 years always has 146,097 days. By hand, since every line of JSON has a time in it.
+ * The date of a day since 1970. In years that begin in March, which put the leap day last, an era
+ * of 400 years always has 146,097 days. By hand, since every line of JSON has a time in it.
  */
 static void date_of(uint32_t days, uint32_t *ret_year, uint32_t *ret_month, uint32_t *ret_day)
 {
