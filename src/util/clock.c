@@ -18,6 +18,6 @@ uint64_t clock_monotonic_ns(void)
 struct timespec clock_deadline(uint64_t from_now_ms)
 {
 	uint64_t ns = clock_monotonic_ns() + from_now_ms * 1000000;
-	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
-		.tv_nsec = (long)(ns % 1000000000)};
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
 }

@@ -150,8 +150,8 @@ static int writev_all(int fd, uint64_t offset, struct iovec *iov, int count)
 
 int disk_writev(const struct disk *disk, int fd, uint64_t offset, struct iovec *iov, int iov_count)
 {
-	struct disk_call call = {.op = DISK_WRITE, .fd = fd, .offset = offset, .iov = iov,
-		.iov_count = iov_count};
+	struct disk_call call = {
+		.op = DISK_WRITE, .fd = fd, .offset = offset, .iov = iov, .iov_count = iov_count};
 	if (!disk->hook)
 		return writev_all(fd, offset, iov, iov_count);
 	call.bytes = iov_bytes(iov, iov_count);
@@ -215,8 +215,12 @@ int disk_truncate(const struct disk *disk, int fd, uint64_t size_bytes)
 static int rename_with(const struct disk *disk, int dir, const char *name, int to_dir,
 	const char *to, unsigned flags)
 {
-	struct disk_call call = {.op = DISK_RENAME, .fd = dir, .name = name, .to_fd = to_dir,
-		.to = to, .flags = (int)flags};
+	struct disk_call call = {.op = DISK_RENAME,
+		.fd = dir,
+		.name = name,
+		.to_fd = to_dir,
+		.to = to,
+		.flags = (int)flags};
 	ASK(disk, call);
 	if (renameat2(dir, name, to_dir, to, flags) < 0)
 		return -errno;

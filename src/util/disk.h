@@ -64,10 +64,8 @@ int disk_open(const struct disk *disk, int dir, const char *name, int flags, int
 int disk_read(const struct disk *disk, int fd, uint64_t offset, void *buffer, size_t bytes,
 	size_t *ret_bytes);
 /* Writes all or fails; what a failed call wrote is unknown. Changes the iovecs. */
-int disk_writev(
-	const struct disk *disk, int fd, uint64_t offset, struct iovec *iov, int iov_count);
-int disk_write(
-	const struct disk *disk, int fd, uint64_t offset, const void *data, size_t bytes);
+int disk_writev(const struct disk *disk, int fd, uint64_t offset, struct iovec *iov, int iov_count);
+int disk_write(const struct disk *disk, int fd, uint64_t offset, const void *data, size_t bytes);
 int disk_sync(const struct disk *disk, int fd);
 int disk_sync_dir(const struct disk *disk, int dir);
 int disk_truncate(const struct disk *disk, int fd, uint64_t size_bytes);
@@ -85,7 +83,8 @@ int disk_rmdir(const struct disk *disk, int dir, const char *name);
  * directory. After a crash there is the old content or the new, nothing else. The content is
  * durable when it returns 0.
  */
-int disk_replace(const struct disk *disk, int dir, const char *name, const void *data, size_t bytes);
+int disk_replace(
+	const struct disk *disk, int dir, const char *name, const void *data, size_t bytes);
 /* Reads a whole file; -EFBIG over `max_bytes`. A NUL that is not counted follows the content. */
 int disk_slurp(const struct disk *disk, int dir, const char *name, size_t max_bytes,
 	char **ret_data, size_t *ret_bytes);
