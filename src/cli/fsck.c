@@ -210,8 +210,7 @@ static int finish(int code)
 int main(int argc, char **argv)
 {
 	struct fsck_options options = {0};
-	process_prepare();
-	if (parse(&options, argc, argv) < 0)
+	if (process_prepare("fsck.streamfs") < 0 || parse(&options, argc, argv) < 0)
 		return FSCK_USAGE;
 	if (options.help)
 		fputs(usage, stdout);

@@ -17,6 +17,7 @@ enum action {
 	READ_ONLY, /* ours */
 	READ_WRITE,
 	BLOBS,
+	SET_TRACE,
 	REFUSE_AUTO,
 	REFUSE_REMOUNT,
 	REFUSE_PERMISSIONS,
@@ -31,6 +32,7 @@ static const struct known known[] = {
 	{"ro", READ_ONLY},
 	{"rw", READ_WRITE},
 	{"blobs=", BLOBS},
+	{"trace=", SET_TRACE},
 	{"allow_other", PASS},
 	{"nosuid", PASS},
 	{"nodev", PASS},
@@ -100,14 +102,15 @@ static int refuse(const char *option, const char *why)
 	return -EINVAL;
 }
 
-static int take_blobs(struct cli_options *options, const char *option)
+/* Keeps the value of "name=value", of which the last one holds. */
+static int take_value(char **field, const char *option, const char *none)
 {
-	const char *dir = strchr(option, '=') + 1;
-	if (*dir == '\0')
-		return refuse(option, "names no directory");
-	free(options->blob_dir);
-	options->blob_dir = strdup(dir);
-	return options->blob_dir ? 0 : -ENOMEM;
+	const char *value = strchr(option, '=') + 1;
+	if (*value == '\0')
+		return refuse(option, none);
+	free(*field);
+	*field = strdup(value);
+	return *field ? 0 : -ENOMEM;
 }
 
 static int take_option(struct cli_options *options, const char *option, bool sloppy)
@@ -125,7 +128,9 @@ static int take_option(struct cli_options *options, const char *option, bool slo
 		options->read_only = k->action == READ_ONLY;
 		return 0;
 	case BLOBS:
-		return take_blobs(options, option);
+		return take_value(&options->blob_dir, option, "names no directory");
+	case SET_TRACE:
+		return take_value(&options->trace, option, "names no area");
 	case REFUSE_AUTO:
 		return refuse(
 			option, "not offered: a mount whose daemon died must stay to be seen");
@@ -260,5 +265,6 @@ void options_fini(struct cli_options *options)
 	free(options->store);
 	free(options->mountpoint);
 	free(options->blob_dir);
+	free(options->trace);
 	free(options->kernel);
 }

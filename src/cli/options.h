@@ -9,6 +9,7 @@ struct cli_options {
 	char *store;	  /* as given; NULL with help or version */
 	char *mountpoint; /* as given */
 	char *blob_dir;	  /* as given; NULL: in the store */
+	char *trace;	  /* areas to trace, as given; NULL: none are named */
 	char *kernel;	  /* options for libfuse, escaped, separated by commas */
 	bool read_only, foreground, debug, fake, help, version;
 };

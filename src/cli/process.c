@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "trace.h"
 
 /*
  * Reads and writes need buffers of a few hundred KiB, all the time. malloc(3) would map each anew
@@ -26,10 +27,32 @@ static void tune_malloc(void)
 	mallopt(M_ARENA_MAX, 4);
 }
 
-void process_prepare(void)
+static int set_trace(const char *program)
+{
+	const char *areas = getenv("STREAMFS_TRACE");
+	int r = areas ? trace_set(areas) : 0;
+	if (r < 0)
+		fprintf(stderr, "%s: STREAMFS_TRACE=%s: unknown area; there are %s\n", program,
+			areas, trace_area_list);
+	return r;
+}
+
+/* Else a file of the store could become standard error. */
+static void open_standard_files(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int process_prepare(const char *program)
 {
 	struct rlimit files;
-	int fd;
+	open_standard_files();
+	int r = set_trace(program);
 	tune_malloc();
 	clearenv();
 	/* libfuse looks for fusermount3 here if it is not where it was built to be. */
@@ -38,16 +61,11 @@ void process_prepare(void)
 	/* Root mounts by itself; anybody else needs what fusermount3 is allowed, up to the end. */
 	if (geteuid() == 0)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* Else a store's file could become standard error. */
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files); /* on failure the old limit does, with fewer files */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files); /* a failure leaves the old limit */
+	}
+	return r;
 }
 
 /* `path` names nothing yet: the absolute path of its parent, and its last component. */

@@ -9,11 +9,12 @@
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 /*
- * To be called first: nothing from the environment is believed, files are private whatever the
- * caller's umask, as many files may be open as the administrator lets, and no program that root's
- * process starts gets more rights than it has.
+ * Call it first. It drops the environment, makes new files private whatever the umask, allows as
+ * many open files as the administrator does, and lets no program that root's process starts gain
+ * rights. Of the environment only STREAMFS_TRACE counts (see trace.h): -EINVAL for an unknown area
+ * there, with a message on standard error in the name of `program`.
  */
-void process_prepare(void);
+int process_prepare(const char *program);
 
 /*
  * The absolute path without symbolic links, of something that exists or whose parent does. The

@@ -24,6 +24,7 @@
 #include "options.h"
 #include "process.h"
 #include "session.h"
+#include "trace.h"
 
 enum { CLOSING_MS = 10000 };
 
@@ -45,6 +46,7 @@ static const char usage[] =
 	"\n"
 	"  -o ro            read only\n"
 	"  -o blobs=DIR     keep large payloads in DIR\n"
+	"  -o trace=AREAS   log what happens inside, by area: append+sync; see streamfs(1)\n"
 	"  -o allow_other   let other users in, as far as permissions do\n"
 	"  -f               stay in the foreground, log to standard error\n"
 	"  -d               the same, with every FUSE request\n"
@@ -275,7 +277,8 @@ int main(int argc, char **argv)
 {
 	_cleanup_(options_fini) struct cli_options options = {0};
 	_cleanup_(paths_fini) struct paths paths = {0};
-	process_prepare();
+	if (process_prepare("streamfs") < 0)
+		return EXIT_USAGE;
 	int r = options_parse(&options, argc, argv);
 	if (r < 0)
 		return r == -ENOMEM ? fail(EXIT_SYSTEM, "out of memory") : EXIT_USAGE;
@@ -283,6 +286,9 @@ int main(int argc, char **argv)
 		return print_version();
 	if (options.help)
 		return fputs(usage, stdout) < 0 ? EXIT_SYSTEM : EXIT_SUCCESS;
+	if (options.trace && trace_set(options.trace) < 0)
+		return fail(EXIT_USAGE, "-o trace=%s: unknown area; there are %s", options.trace,
+			trace_area_list);
 	int code = find_paths(&options, &paths);
 	if (code || options.fake)
 		return code;

@@ -9,6 +9,7 @@
 #include "notifier.h"
 #include "ops.h"
 #include "stopper.h"
+#include "trace.h"
 #include "trims.h"
 
 enum {
@@ -42,6 +43,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct fs *fs = userdata;
 	choose_capabilities(conn);
+	TRACE(request, "init: protocol %u.%u, capabilities %#x of %#x", conn->proto_major,
+		conn->proto_minor, conn->want, conn->capable);
 	if (fs->options->ready)
 		fs->options->ready(fs->options->ready_context);
 }

@@ -2,8 +2,12 @@
 #include "log.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <syslog.h>
+#include <unistd.h>
 
 /* Where the log goes and how much of it: set once at start, before there are threads. */
 static struct {
@@ -20,6 +24,20 @@ void log_to_syslog(const char *name)
 {
 	openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	log_state.syslog = 1;
+}
+
+void log_trace(const char *line)
+{
+	if (log_state.syslog) {
+		syslog(LOG_DEBUG, "%s", line);
+		return;
+	}
+	struct iovec whole[] = {
+		{.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line)},
+		{.iov_base = "\n", .iov_len = 1},
+	};
+	ssize_t n = writev(STDERR_FILENO, whole, 2);
+	(void)n; /* nowhere else to go */
 }
 
 void log_line(enum log_level level, const char *format, ...)

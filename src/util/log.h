@@ -8,10 +8,12 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* What is above this level is not written. The program's only mutable global. */
+/* What is above this level is not written. With the trace's areas the only mutable global. */
 void log_set_level(enum log_level level);
 /* From now on to syslog (facility daemon), under this borrowed name. */
 void log_to_syslog(const char *name);
+/* A line of the trace (trace.h), without its newline: written at any level, in one call. */
+void log_trace(const char *line);
 /* One line, without its newline. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -65,6 +65,21 @@ START_TEST(too_few_and_too_many_paths_are_refused)
 }
 END_TEST
 
+START_TEST(the_trace_has_areas)
+{
+	struct cli_options o;
+	ck_assert_int_eq(parse("streamfs s m -o trace=append,ro,trace=lock+read\\,sync", &o), 0);
+	ck_assert_str_eq(o.trace, "lock+read,sync");
+	ck_assert(o.read_only);
+	options_fini(&o);
+	ck_assert_int_eq(parse("streamfs s m", &o), 0);
+	ck_assert_ptr_null(o.trace);
+	options_fini(&o);
+	assert_refused("streamfs s m -o trace=");
+	assert_refused("streamfs s m -o trace");
+}
+END_TEST
+
 START_TEST(flags_stand_anywhere)
 {
 	struct cli_options o;
@@ -224,7 +239,7 @@ START_TEST(the_environment_is_not_believed)
 	setenv("PATH", "/evil", 1);
 	setenv("LD_PRELOAD_LIKE", "x", 1);
 	umask(0);
-	process_prepare();
+	ck_assert_int_eq(process_prepare("test"), 0);
 	ck_assert_ptr_null(getenv("LD_PRELOAD_LIKE"));
 	ck_assert_ptr_null(strstr(getenv("PATH"), "evil"));
 	ck_assert_uint_eq(umask(077), 077);
@@ -237,6 +252,7 @@ int main(void)
 	TCase *c = tcase_create("options");
 	tcase_add_test(c, two_paths_are_enough);
 	tcase_add_test(c, too_few_and_too_many_paths_are_refused);
+	tcase_add_test(c, the_trace_has_areas);
 	tcase_add_test(c, flags_stand_anywhere);
 	tcase_add_test(c, help_and_version_need_no_paths);
 	tcase_add_test(c, libfuse_gets_what_it_knows);
