@@ -30,14 +30,14 @@ static _Noreturn void wait_for_child(pid_t child, int ready_fd)
 		fprintf(stderr, "streamfs: the daemon died: %s\n", strsignal(WTERMSIG(status)));
 		_exit(EXIT_SYSTEM);
 	}
-	/* 0 means usable here: a daemon that was told to stop before that has not got there. */
+	/* Exit 0 means a usable mount. A daemon that was stopped early never had one. */
 	_exit(WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_MOUNT);
 }
 
 int daemon_fork(int *ret_ready_fd)
 {
 	int ends[2];
-	/* The caller's other descriptors (a lock file's, say) must not live as long as a mount. */
+	/* A lock file of the caller, for instance, must not stay open as long as the mount. */
 	closefrom(STDERR_FILENO + 1);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
@@ -68,7 +68,7 @@ void daemon_ready(int ready_fd)
 		dup2(null, fd);
 	if (null > STDERR_FILENO)
 		close(null);
-	signal(SIGPIPE, SIG_IGN); /* nobody may be left to tell */
+	signal(SIGPIPE, SIG_IGN); /* no process may be left at the other end */
 	ssize_t n = write(ready_fd, "", 1);
 	(void)n;
 	close(ready_fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Going to the background so that the caller's exit code tells whether the mount is usable:
- * fuse_daemonize(3) lets the parent exit 0 before that is known.
+ * Goes to the background. The exit code of the command shows whether the mount is usable;
+ * fuse_daemonize(3) cannot do that, because its parent exits with 0 before that is known.
  */
 #ifndef CLI_DAEMON_H
 #define CLI_DAEMON_H
@@ -12,7 +12,7 @@
  */
 int daemon_fork(int *ret_ready_fd);
 
-/* In the child: leaves the terminal and the directory, and lets the parent go. */
+/* In the child: leaves the terminal and the directory, and lets the parent exit. */
 void daemon_ready(int ready_fd);
 
 #endif

@@ -11,7 +11,7 @@ static bool is_streamfs(const struct mntent *entry)
 	return strcmp(entry->mnt_type, "fuse.streamfs") == 0;
 }
 
-/* Each line has two paths, of which each byte may take four as an escape. */
+/* Each line has two paths; an escape makes four bytes of one. */
 enum { LINE_MAX_BYTES = 8 * PATH_MAX + 4096 };
 
 bool mounts_streamfs_at(const char *path)
@@ -22,7 +22,7 @@ bool mounts_streamfs_at(const char *path)
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	if (!mounts)
 		return false;
-	/* The last mount on a directory is the one that is seen. */
+	/* The last mount on a directory hides the others. */
 	while (getmntent_r(mounts, &entry, line, sizeof line))
 		if (strcmp(entry.mnt_dir, path) == 0)
 			found = is_streamfs(&entry);

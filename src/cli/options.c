@@ -13,7 +13,7 @@
 
 enum action {
 	PASS,	   /* libfuse knows it */
-	DROP,	   /* for mount(8), fstab or others, or what is so anyway */
+	DROP,	   /* ignored: for mount(8), fstab or other programs, or always so */
 	READ_ONLY, /* ours */
 	READ_WRITE,
 	BLOBS,
@@ -186,8 +186,7 @@ static int take_paths(struct cli_options *options, int count, char **paths)
 	return options->store && options->mountpoint ? 0 : -ENOMEM;
 }
 
-/* c: what getopt answered; argv: where it stopped. A long flag has no letter: it is shown as given.
- */
+/* `c` is what getopt returned. A long flag has no letter: the message shows it as given. */
 static int bad_flag(int c, char **argv)
 {
 	const char *what = c == ':' ? "lacks its value" : "is unknown";
@@ -227,7 +226,7 @@ static int parse_own(struct cli_options *options, int argc, char **argv)
 /* mount.TYPE STORE MOUNTPOINT [-sfnv] [-o options] [-t type] */
 static int parse_helper(struct cli_options *options, int argc, char **argv)
 {
-	/* -s may come last and speaks of all options. */
+	/* -s may come last, and is about all options. */
 	bool sloppy = false;
 	int r = 0, c;
 	while ((c = getopt(argc, argv, ":o:t:sfnvrwhV")) != -1)

@@ -14,7 +14,7 @@ struct cli_options {
 	bool read_only, foreground, debug, fake, help, version;
 };
 
-/* Fills `options`, which is zero; on -EINVAL it has said on stderr what is wrong. -ENOMEM. */
+/* Fills `options`, which is zero. -EINVAL, with a message on standard error, or -ENOMEM. */
 int options_parse(struct cli_options *options, int argc, char **argv);
 void options_fini(struct cli_options *options);
 

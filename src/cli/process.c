@@ -17,8 +17,8 @@
 #include "trace.h"
 
 /*
- * Reads and writes need buffers of a few hundred KiB, all the time. malloc(3) would map each anew
- * and have the kernel clear its pages; so it keeps them instead, in few arenas.
+ * Reads and writes need buffers of a few hundred KiB all the time. By default malloc(3) maps each
+ * one anew, and the kernel clears its pages. With these limits it keeps them, in few arenas.
  */
 static void tune_malloc(void)
 {
@@ -58,7 +58,7 @@ int process_prepare(const char *program)
 	/* libfuse looks for fusermount3 here if it is not where it was built to be. */
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	umask(077);
-	/* Root mounts by itself; anybody else needs what fusermount3 is allowed, up to the end. */
+	/* Root mounts by itself. Other users need fusermount3's set-uid bit, up to the unmount. */
 	if (geteuid() == 0)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -98,7 +98,7 @@ int path_absolute(const char *path, char **ret_path)
 		*ret_path = found;
 		return 0;
 	}
-	/* A dangling symbolic link exists, so that it is not made into a directory. */
+	/* A dangling symbolic link counts as existing: nothing is made in its place. */
 	struct stat st;
 	if (errno != ENOENT || lstat(path, &st) == 0)
 		return -errno;

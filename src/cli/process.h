@@ -17,8 +17,8 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 int process_prepare(const char *program);
 
 /*
- * The absolute path without symbolic links, of something that exists or whose parent does. The
- * caller's to free().
+ * The absolute path, without symbolic links, of something that exists or whose parent does. The
+ * caller frees it.
  */
 int path_absolute(const char *path, char **ret_path);
 /* Whether `path` is `root` or lies below it; both absolute. */

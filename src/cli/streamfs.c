@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * streamfs STORE MOUNTPOINT: what can be refused is refused while the caller's terminal is there,
- * then the store is opened and served until it is unmounted.
+ * streamfs STORE MOUNTPOINT: refuses what it can while the caller's terminal is there, then opens
+ * the store and serves it until the unmount.
  */
 #define FUSE_USE_VERSION 312
 #include <errno.h>
@@ -133,7 +133,7 @@ static void report(void *context, enum sfs_severity severity, const char *line)
 	log_line(levels[severity], "%s", line);
 }
 
-/* libfuse's words, without the newline at their end. */
+/* A message of libfuse, without the newline at its end. */
 static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
 {
 	char text[512];
@@ -142,7 +142,7 @@ static void log_fuse(enum fuse_log_level level, const char *format, va_list args
 	log_line(level <= FUSE_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", text);
 }
 
-/* In the background the reason of a failed start belongs on the terminal, too. */
+/* In the background, too, the terminal shows why a start failed. */
 static void log_fuse_twice(enum fuse_log_level level, const char *format, va_list args)
 {
 	va_list again;
@@ -200,7 +200,7 @@ static int serve(struct sfs_store *store, const struct cli_options *options,
 	fuse_opt_free_args(&args);
 	if (r == 0)
 		return EXIT_SUCCESS;
-	if (r == -FS_EMOUNT) /* libfuse has said why */
+	if (r == -FS_EMOUNT) /* libfuse has logged the reason */
 		return fail(EXIT_MOUNT, "cannot mount on %s", paths->mountpoint);
 	if (!state->answered)
 		return fail(EXIT_MOUNT, "cannot mount on %s: %s", paths->mountpoint, strerror(-r));
@@ -209,8 +209,8 @@ static int serve(struct sfs_store *store, const struct cli_options *options,
 }
 
 /*
- * The daemon that served the store goes on for a moment after its unmount, to sync: "umount, mount"
- * must work. A store that is still mounted is refused at once.
+ * After an unmount the daemon runs on for a moment, to sync. So a store in use is tried again for a
+ * while: "umount, mount" must work. A store that is still mounted is refused at once.
  */
 static int open_store(const char *path, const struct sfs_store_options *options,
 	struct sfs_diag *diag, struct sfs_store **ret_store)
@@ -252,7 +252,7 @@ static int run(const struct cli_options *options, const struct paths *paths, str
 	return code;
 }
 
-/* The paths are checked; from here on in the background unless told otherwise. */
+/* The paths are checked. Goes to the background, unless -f keeps it here. */
 static int start(const struct cli_options *options, const struct paths *paths)
 {
 	struct state state = {.background = !options->foreground, .ready_fd = -1};

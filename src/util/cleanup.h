@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scoped release: `_cleanup_(fn)` calls fn(&variable) when the variable goes out of scope. Errno
- * stays as it was. A variable that is NULL (a descriptor: negative) has nothing to release; give it
- * a value where it is declared. To hand the object on, set the variable so again.
+ * stays as it was. Initialise the variable where it is declared. NULL, or a negative descriptor,
+ * has nothing to release: set it so to hand the object on.
  */
 #ifndef UTIL_CLEANUP_H
 #define UTIL_CLEANUP_H

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The time. Any thread may call; nothing fails. */
 #ifndef UTIL_CLOCK_H
 #define UTIL_CLOCK_H
 

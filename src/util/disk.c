@@ -36,7 +36,7 @@ static void after(const struct disk *disk, const struct disk_call *call, int res
 			return asked_;                                                             \
 	} while (0)
 
-/* The fallback's own care: no link at the end, and no ".." on the way. */
+/* For kernels without openat2(2): refuses a link at the end and ".." on the way. */
 static int open_plain(int dir, const char *name, int flags, mode_t mode)
 {
 	for (const char *p = name; (p = strstr(p, "..")); p += 2)

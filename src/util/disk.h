@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call by which the store touches its files: results checked, short transfers
- * finished, names never followed out of the store, and one seam for tests, which can fail, cut or
- * record the n-th call.
+ * The system calls with which the store touches its files. They check results, finish short
+ * transfers and follow no name out of the store. Tests have one seam here: a hook that can fail,
+ * cut or record any call.
  *
- * Functions return 0 or -errno. `dir` is a directory's descriptor and `name` a path below it;
- * symbolic links and ".." are refused (-ELOOP, -EXDEV).
+ * Any thread may call. Functions return 0 or -errno. `dir` is a directory's descriptor and `name` a
+ * path below it; symbolic links and ".." are refused (-ELOOP, -EXDEV).
  */
 #ifndef UTIL_DISK_H
 #define UTIL_DISK_H
@@ -44,10 +44,9 @@ struct disk_call {
 };
 
 /*
- * before() is asked ahead of every call: 0 lets it happen, -errno fails it. A write may be cut:
- * with *limit below the call's bytes, that many are written and then the write fails with the
- * returned error. after() is told of every call that succeeded. Either may be NULL. Called from
- * many threads.
+ * before() runs ahead of every call: 0 lets the call happen, -errno fails it. It may cut a write:
+ * with an error and a *limit that is not 0, that many bytes are written before the write fails.
+ * after() runs after every call that succeeded. Either may be NULL. Many threads call them.
  */
 struct disk_hook {
 	int (*before)(struct disk_hook *hook, const struct disk_call *call, size_t *limit);

@@ -73,7 +73,7 @@ void *lru_get(struct lru *lru, uint64_t a, uint64_t b)
 	return s->object;
 }
 
-/* The slot to give up next; a free one if there is one and `occupied` is not asked for. */
+/* The slot to reuse next: a free one if there is any; with `occupied`, the least recently used. */
 static struct slot *victim_locked(struct lru *lru, int occupied)
 {
 	struct slot *victim = NULL;

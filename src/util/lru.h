@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small cache of counted objects under a pair of numbers; what was not used longest goes first.
- * Any thread may call. Lookup walks the slots: meant for tens of them, not thousands.
+ * A small cache of reference-counted objects, each under a pair of numbers. The least recently used
+ * one goes first. Any thread may call. A lookup walks the slots: use tens of them, not thousands.
  */
 #ifndef UTIL_LRU_H
 #define UTIL_LRU_H

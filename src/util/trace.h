@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trace for people who look into what the program does: off by default, chosen by area. While an
- * area is off, a TRACE() in it costs one branch, and its arguments are not evaluated.
+ * A trace of the steps that the program takes: off by default, chosen by area. While an area is
+ * off, a TRACE() in it costs one branch, and its arguments are not evaluated.
  *
  *     TRACE(append, "%s shard %u: %zu bytes at %" PRIu64, name, number, bytes, offset);
  *

@@ -14,7 +14,8 @@
  */
 int when_parse(const char *text, size_t bytes, uint64_t now_ms, uint64_t *ret_ms);
 
-/* "2026-11-23T05:30:00.123Z": always WHEN_TEXT_BYTES characters; times past the year 9999 are it.
+/* "2026-11-23T05:30:00.123Z": always WHEN_TEXT_BYTES characters; a later time than the year 9999
+ * becomes its end.
  */
 enum { WHEN_TEXT_BYTES = 24 };
 void when_format(uint64_t ms, char text[WHEN_TEXT_BYTES + 1]);

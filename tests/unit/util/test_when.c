@@ -36,7 +36,7 @@ START_TEST(rfc_3339_is_read)
 }
 END_TEST
 
-START_TEST(seconds_and_milliseconds_are_told_apart)
+START_TEST(seconds_and_milliseconds_differ_in_digits)
 {
 	ck_assert_uint_eq(parsed("0"), 0);
 	ck_assert_uint_eq(parsed("1700000000"), now);
@@ -96,7 +96,7 @@ int main(void)
 	Suite *suite = suite_create("when");
 	TCase *tc = tcase_create("when");
 	tcase_add_test(tc, rfc_3339_is_read);
-	tcase_add_test(tc, seconds_and_milliseconds_are_told_apart);
+	tcase_add_test(tc, seconds_and_milliseconds_differ_in_digits);
 	tcase_add_test(tc, ages_count_from_now);
 	tcase_add_test(tc, anything_else_is_refused);
 	tcase_add_test(tc, times_are_written_with_a_fixed_width);
