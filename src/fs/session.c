@@ -3,14 +3,16 @@
 
 #include <string.h>
 
-#include "cleanup.h"
-#include "clock.h"
+#include "committer.h"
+#include "feed_read.h"
+#include "locks.h"
 #include "log.h"
 #include "notifier.h"
 #include "ops.h"
 #include "stopper.h"
 #include "trace.h"
-#include "trims.h"
+#include "trim_watch.h"
+#include "upload.h"
 
 enum {
 	MAX_WRITE_BYTES = 1024 * 1024,
@@ -88,34 +90,24 @@ static const struct fuse_lowlevel_ops operations = {
 
 static int fs_init(struct fs *fs, struct sfs_store *store, const struct fs_options *options)
 {
-	*fs = (struct fs){.store = store, .options = options, .mounted_ms = clock_wall_ms()};
-	atomic_init(&fs->root_changed_ms, fs->mounted_ms);
-	node_table_init(&fs->nodes);
-	handle_list_init(&fs->handles, &fs->nodes);
-	drop_init(&fs->drop);
-	pthread_mutex_init(&fs->lock_waits.lock, NULL);
-	LIST_INIT(&fs->lock_waits.all);
-	live_reads_init(&fs->live);
-	pthread_mutex_init(&fs->parked.lock, NULL);
-	pthread_cond_init(&fs->parked.none, NULL);
-	fs->intents = intent_table_new();
+	*fs = (struct fs){.options = options};
+	int r = tree_init(&fs->tree, store);
+	lock_waits_init(&fs->lock_waits);
+	feeds_init(&fs->feeds);
+	sync_replies_init(&fs->sync_replies);
 	fs->locks = lock_table_new();
 	fs->committer = committer_new();
-	return fs->intents && fs->locks && fs->committer ? 0 : -ENOMEM;
+	return r == 0 && fs->locks && fs->committer ? 0 : -ENOMEM;
 }
 
 static void fs_fini(struct fs *fs)
 {
 	committer_free(fs->committer);
 	lock_table_free(fs->locks);
-	intent_table_free(fs->intents);
-	pthread_cond_destroy(&fs->parked.none);
-	pthread_mutex_destroy(&fs->parked.lock);
-	pthread_mutex_destroy(&fs->lock_waits.lock);
-	live_reads_fini(&fs->live);
-	node_table_fini(&fs->nodes);
-	drop_fini(&fs->drop);
-	pthread_mutex_destroy(&fs->handles.lock);
+	sync_replies_fini(&fs->sync_replies);
+	feeds_fini(&fs->feeds);
+	lock_waits_fini(&fs->lock_waits);
+	tree_fini(&fs->tree);
 }
 
 static int loop(struct fuse_session *session)
@@ -134,14 +126,12 @@ static int loop(struct fuse_session *session)
 /* Everything that a request left with another thread gets its answer. */
 static void answer_parked(struct fs *fs)
 {
-	lock_waits_cancel(fs);
+	lock_waits_cancel(&fs->lock_waits, fs->locks);
 	committer_free(fs->committer);
 	fs->committer = NULL;
-	live_reads_end(fs);
-	trims_unwatch(fs);
-	SCOPED_LOCK(&fs->parked.lock);
-	while (fs->parked.count > 0)
-		pthread_cond_wait(&fs->parked.none, &fs->parked.lock);
+	feed_read_end_all(&fs->feeds);
+	trim_watch_stop(fs);
+	sync_replies_wait(&fs->sync_replies);
 }
 
 /* A file whose end came: a descriptor of it was closed, and nothing was written since. */
@@ -159,12 +149,12 @@ static void close_all(struct fs *fs, bool complete)
 {
 	struct handle *handle;
 	unsigned left = 0;
-	while ((handle = handle_first(&fs->handles))) {
+	while ((handle = handle_first(&fs->tree.handles))) {
 		bool discard = !complete || !is_complete(handle);
 		left += discard && handle->upload && upload_wants_commit(handle->upload);
 		close_handle(fs, handle, discard);
 	}
-	left += drop_discard_all(&fs->drop);
+	left += drop_discard_all(&fs->tree.drop);
 	if (left)
 		log_warning(
 			"%u files in drop directories were not complete and are discarded", left);
@@ -172,11 +162,11 @@ static void close_all(struct fs *fs, bool complete)
 
 static int serve(struct fs *fs, struct stopper *stopper)
 {
-	int r = live_reads_start(&fs->live);
+	int r = feeds_start(&fs->feeds);
 	if (r == 0)
 		r = notifier_start(fs->session, &fs->notifier);
 	if (r == 0) {
-		trims_watch(fs);
+		trim_watch_start(fs);
 		r = stopper_start(stopper, fs->session, fs->notifier);
 		if (r == 0) {
 			r = loop(fs->session);
@@ -188,7 +178,7 @@ static int serve(struct fs *fs, struct stopper *stopper)
 	}
 	fuse_session_unmount(fs->session);
 	close_all(fs, r == 0 && !stopper->signalled);
-	live_reads_stop(&fs->live);
+	feeds_stop(&fs->feeds);
 	notifier_free(fs->notifier);
 	return r < 0 ? r : 0;
 }

@@ -2,12 +2,12 @@
 #include "stopper.h"
 
 #include <errno.h>
+#include <fuse_lowlevel.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "fs.h"
 #include "notifier.h"
 
 /* The one thing that must be global: a handler of signals is given nothing. */

@@ -4,6 +4,8 @@
 
 #include "committer.h"
 #include "drop.h"
+#include "opener.h"
+#include "upload.h"
 
 #include <sys/syscall.h>
 

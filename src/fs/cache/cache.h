@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The room cache/: what keeps the kernel's caches right, and what the daemon remembers of its
+ * readers and openers between requests.
+ *
+ *   cached_shard, notifier, followers   the page cache of a shard that grows and is trimmed
+ *   reading                             a handle's position in a file that was trimmed
+ *   intent                              what each thread last opened a file for
+ *
+ * Uses proc/, util, libfuse and the store.
+ */
+#ifndef FS_CACHE_H
+#define FS_CACHE_H
+#endif

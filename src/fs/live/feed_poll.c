@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "feed_poll.h"
+
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "feed.h"
+#include "feeds.h"
+#include "handle.h"
+#include "streamfs/view.h"
+#include "waker.h"
+
+/* A poll that waits. It outlives its handle if it is just being woken then. */
+struct feed_poll {
+	struct sfs_waiter waiter;
+	struct waker_job job;
+	struct feeds *feeds;
+	atomic_uint refs; /* the handle's, and the store's while it waits */
+	pthread_mutex_t lock;
+	bool waiting;			    /* lock */
+	struct fuse_pollhandle *pollhandle; /* lock */
+};
+
+static void poll_put(struct feed_poll *poll)
+{
+	if (atomic_fetch_sub(&poll->refs, 1) != 1)
+		return;
+	struct feeds *feeds = poll->feeds;
+	if (poll->pollhandle)
+		fuse_pollhandle_destroy(poll->pollhandle);
+	pthread_mutex_destroy(&poll->lock);
+	free(poll);
+	feeds_leave(feeds);
+}
+
+static void poll_woken(struct waker_job *job)
+{
+	struct feed_poll *poll =
+		(struct feed_poll *)((char *)job - offsetof(struct feed_poll, job));
+	pthread_mutex_lock(&poll->lock);
+	struct fuse_pollhandle *pollhandle = poll->pollhandle;
+	poll->pollhandle = NULL;
+	poll->waiting = false;
+	pthread_mutex_unlock(&poll->lock);
+	if (pollhandle) {
+		fuse_lowlevel_notify_poll(pollhandle);
+		fuse_pollhandle_destroy(pollhandle);
+	}
+	poll_put(poll);
+}
+
+static void on_poll_wake(struct sfs_waiter *waiter)
+{
+	struct feed_poll *poll =
+		(struct feed_poll *)((char *)waiter - offsetof(struct feed_poll, waiter));
+	feeds_wake(poll->feeds, waiter, &poll->job);
+}
+
+static struct feed_poll *poll_of_locked(struct feeds *feeds, struct handle *handle)
+{
+	if (handle->poll)
+		return handle->poll;
+	struct feed_poll *poll = calloc(1, sizeof(*poll));
+	if (!poll)
+		return NULL;
+	poll->waiter.wake = on_poll_wake;
+	poll->job.run = poll_woken;
+	poll->feeds = feeds;
+	feeds_enter(feeds);
+	atomic_init(&poll->refs, 1);
+	pthread_mutex_init(&poll->lock, NULL);
+	handle->poll = poll;
+	return poll;
+}
+
+/* The last who asks is told, for all: the kernel then asks again for each who waits. */
+static void set_pollhandle(struct feed_poll *poll, struct fuse_pollhandle *pollhandle)
+{
+	SCOPED_LOCK(&poll->lock);
+	if (poll->pollhandle)
+		fuse_pollhandle_destroy(poll->pollhandle);
+	poll->pollhandle = pollhandle;
+}
+
+/* False: it waits already. */
+static bool begin_waiting(struct feed_poll *poll)
+{
+	SCOPED_LOCK(&poll->lock);
+	bool begins = !poll->waiting;
+	poll->waiting = true;
+	return begins;
+}
+
+static void stop_waiting(struct feed_poll *poll)
+{
+	SCOPED_LOCK(&poll->lock);
+	poll->waiting = false;
+}
+
+/* True: something came meanwhile. */
+static bool poll_wait_locked(struct handle *handle, struct feed_poll *poll)
+{
+	if (!begin_waiting(poll))
+		return false;
+	atomic_fetch_add(&poll->refs, 1);
+	if (!sfs_view_wait(handle->view, &poll->waiter))
+		return false;
+	stop_waiting(poll);
+	atomic_fetch_sub(&poll->refs, 1);
+	return true;
+}
+
+static unsigned look_or_wait_locked(struct handle *handle, struct feed_poll *poll)
+{
+	do {
+		if (feed_look_ahead_locked(handle))
+			return POLLIN | POLLRDNORM;
+	} while (poll && poll_wait_locked(handle, poll));
+	return 0;
+}
+
+int feed_poll(struct feeds *feeds, struct handle *handle, struct fuse_pollhandle *pollhandle,
+	unsigned *ret_events)
+{
+	SCOPED_LOCK(&handle->lock);
+	struct feed_poll *poll = pollhandle ? poll_of_locked(feeds, handle) : NULL;
+	if (pollhandle && !poll) {
+		fuse_pollhandle_destroy(pollhandle);
+		return -ENOMEM;
+	}
+	if (pollhandle)
+		set_pollhandle(poll, pollhandle);
+	*ret_events = look_or_wait_locked(handle, poll);
+	return 0;
+}
+
+void feed_poll_close(struct handle *handle)
+{
+	struct feed_poll *poll = handle->poll;
+	if (!poll)
+		return;
+	if (sfs_view_cancel(&poll->waiter))
+		poll_put(poll);
+	poll_put(poll);
+	handle->poll = NULL;
+}

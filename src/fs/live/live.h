@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The room live/: views that are read once through, here called feeds, and the reads and polls that
+ * wait for more in them.
+ *
+ *   feed        reads on in a feed, and reads ahead for a poll
+ *   feed_read   a read(2), which may have to wait
+ *   feed_poll   a poll(2), likewise
+ *   feeds       all of them, for the end of the mount
+ *
+ * Lock order: a parked read's lock, the reading handle's lock, the store's. An appender can hold
+ * the lock of the handle that it writes by; no reading handle is ever written by.
+ *
+ * Uses tree/ and what tree/ uses, and reply/.
+ */
+#ifndef FS_LIVE_H
+#define FS_LIVE_H
+#endif

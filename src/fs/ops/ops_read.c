@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attr.h"
+#include "cleanup.h"
+#include "feed_poll.h"
+#include "feed_read.h"
+#include "ops.h"
+#include "reply.h"
+#include "streamfs/blob.h"
+#include "streamfs/shard.h"
+#include "streamfs/view.h"
+#include "upload.h"
+#include "view_path.h"
+
+static int read_text(
+	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	size_t n = 0;
+	if (!handle->text)
+		return -EBADF;
+	if (offset < handle->text_bytes) {
+		n = handle->text_bytes - (size_t)offset;
+		n = n < bytes ? n : bytes;
+		memcpy(buffer, handle->text + offset, n);
+	}
+	*ret_bytes = n;
+	return 0;
+}
+
+/* A trim can come in the middle of a read. */
+static bool is_trimmed(const struct handle *handle, uint64_t offset)
+{
+	struct sfs_shard_info info;
+	if (handle->blob)
+		return false;
+	sfs_shard_info(handle->node->id.shard, &info);
+	return info.horizon_offset > offset;
+}
+
+/* The least that a read must bring, of a file of this size. */
+static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
+{
+	if (offset >= size)
+		return 0;
+	return size - offset < bytes ? (size_t)(size - offset) : bytes;
+}
+
+/* The bytes of a shard that was trimmed are read by the handle's own position. */
+static int read_trimmed(struct handle *handle, const struct reading_file *file, uint64_t offset,
+	void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	uint64_t at;
+	size_t n;
+	SCOPED_LOCK(&handle->lock);
+	int r = reading_map(&handle->reading, offset, file, &bytes, &at);
+	if (r == 0)
+		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
+	if (r == -ENODATA)
+		r = reading_hole(buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	reading_advance(&handle->reading, offset, n);
+	*ret_bytes = n;
+	return 0;
+}
+
+static int read_stored(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
+{
+	struct sfs_shard *shard = handle->node->id.shard;
+	uint64_t size = handle->blob ? sfs_blob_size(handle->blob) : sfs_shard_size(shard);
+	size_t n;
+	int r = handle->blob ? sfs_blob_read(handle->blob, offset, buffer, bytes, &n)
+			     : sfs_shard_read_page(shard, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	/* The page cache would take a read that ends before damage for the end, and add zeros. */
+	if (paged && n < expected(size, offset, bytes))
+		return is_trimmed(handle, offset) ? -ESTALE : -EBADMSG;
+	*ret_bytes = n;
+	return 0;
+}
+
+static int read_shard(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
+{
+	struct sfs_shard_info info;
+	if (paged)
+		return read_stored(handle, true, offset, buffer, bytes, ret_bytes);
+	sfs_shard_info(handle->node->id.shard, &info);
+	struct reading_file file = {info.horizon_offset, info.size_bytes};
+	return read_trimmed(handle, &file, offset, buffer, bytes, ret_bytes);
+}
+
+static int read_sized_view(
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	struct view_path *path = handle->node->id.view_path;
+	uint64_t at;
+	size_t n = 0;
+	SCOPED_LOCK(&handle->lock);
+	SCOPED_LOCK(&path->lock);
+	struct reading_file file = {sfs_view_horizon(path->view), sfs_view_size(path->view)};
+	int r = reading_map(&handle->reading, offset, &file, &bytes, &at);
+	if (r == 0)
+		r = sfs_view_pread(path->view, at, buffer, bytes, &n);
+	if (r == -ENODATA)
+		r = reading_hole(buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	reading_advance(&handle->reading, offset, n);
+	*ret_bytes = n;
+	return 0;
+}
+
+/* For a page of the kernel: what stands at that offset, all of it, or -ESTALE, -EBADMSG. */
+static int read_view_page(
+	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	struct view_path *path = handle->node->id.view_path;
+	size_t n = 0;
+	SCOPED_LOCK(&path->lock);
+	uint64_t size = sfs_view_size(path->view);
+	int r = sfs_view_pread(path->view, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	if (n < bytes && offset < size && n < size - offset)
+		return -EBADMSG;
+	*ret_bytes = n;
+	return 0;
+}
+
+/*
+ * `paged`: for pages of the kernel's, which are told by that nobody in particular reads them. That
+ * is also how a private mapping of a file reads that is not cached otherwise.
+ */
+static int read_handle(struct handle *handle, bool paged, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
+{
+	switch (handle->kind) {
+	case HANDLE_TEXT:
+		return read_text(handle, offset, buffer, bytes, ret_bytes);
+	case HANDLE_UPLOAD:
+		return upload_read(handle->upload, offset, buffer, bytes, ret_bytes);
+	case HANDLE_VIEW:
+		return paged ? read_view_page(handle, offset, buffer, bytes, ret_bytes)
+			     : read_sized_view(handle, offset, buffer, bytes, ret_bytes);
+	case HANDLE_WRITER:
+		return handle->node->id.shard
+			       ? read_shard(handle, paged, offset, buffer, bytes, ret_bytes)
+			       : -EACCES;
+	case HANDLE_SHARD:
+		return read_shard(handle, paged, offset, buffer, bytes, ret_bytes);
+	case HANDLE_BLOB:
+		return read_stored(handle, paged, offset, buffer, bytes, ret_bytes);
+	default:
+		return -EISDIR;
+	}
+}
+
+void op_read(
+	fuse_req_t req, fuse_ino_t nodeid, size_t bytes, off_t offset, struct fuse_file_info *fi)
+{
+	(void)nodeid;
+	struct handle *handle = fs_handle(fi);
+	if (handle->view) {
+		feed_read(req, &fs_of(req)->feeds, handle, bytes, fi->flags & O_NONBLOCK);
+		return;
+	}
+	_cleanup_free_ char *buffer = malloc(bytes);
+	size_t n = 0;
+	int r = buffer ? 0 : -ENOMEM;
+	if (r == 0)
+		r = read_handle(handle, handle->cached || fi->lock_owner == 0, (uint64_t)offset,
+			buffer, bytes, &n);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_buf(req, buffer, n);
+}
+
+static uint64_t horizon_of(struct node *node)
+{
+	struct view_path *path = node->id.view_path;
+	struct sfs_shard_info info = {0};
+	if (node->id.kind == NODE_VIEW && path->view) {
+		SCOPED_LOCK(&path->lock);
+		return sfs_view_horizon(path->view);
+	}
+	if (node->id.shard)
+		sfs_shard_info(node->id.shard, &info);
+	return info.horizon_offset;
+}
+
+/* Data is from the trim horizon to the end, without holes. */
+static int seek(struct fs *fs, struct node *node, uint64_t offset, int whence, off_t *ret_offset)
+{
+	struct stat attr;
+	int r = attr_fill(&fs->tree, node, &attr);
+	if (r < 0)
+		return r;
+	if (offset >= (uint64_t)attr.st_size)
+		return -ENXIO;
+	uint64_t horizon = horizon_of(node);
+	if (whence == SEEK_HOLE)
+		*ret_offset = attr.st_size;
+	else if (whence == SEEK_DATA)
+		*ret_offset = (off_t)(offset > horizon ? offset : horizon);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+void op_lseek(
+	fuse_req_t req, fuse_ino_t nodeid, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	(void)fi;
+	struct fs *fs = fs_of(req);
+	off_t found;
+	int r = offset < 0 ? -ENXIO
+			   : seek(fs, fs_node(fs, nodeid), (uint64_t)offset, whence, &found);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_lseek(req, found);
+}
+
+/* What never waits is always ready. */
+void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
+	struct fuse_pollhandle *pollhandle)
+{
+	(void)nodeid;
+	struct handle *handle = fs_handle(fi);
+	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
+	int r = 0;
+	if (handle->view)
+		r = feed_poll(&fs_of(req)->feeds, handle, pollhandle, &events);
+	else if (pollhandle)
+		fuse_pollhandle_destroy(pollhandle);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_poll(req, events);
+}

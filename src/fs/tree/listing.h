@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* A directory's entries as they were at one moment: what readdir's offsets count. */
+#ifndef FS_LISTING_H
+#define FS_LISTING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct tree;
+struct node;
+
+struct listing_entry {
+	uint64_t ino;
+	mode_t type; /* S_IFDIR or S_IFREG */
+	char *name;
+};
+
+struct listing {
+	struct listing_entry *entries;
+	size_t count;
+	size_t capacity;
+};
+
+/* Reads a directory's entries, "." and ".." among them. */
+int listing_read(struct tree *tree, struct node *dir, struct listing **ret_listing);
+void listing_free(struct listing *listing); /* NULL is fine */
+
+#endif
