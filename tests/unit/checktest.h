@@ -7,7 +7,6 @@
 #include "testdisk.h"
 
 #include "buf.h"
-#include "internal.h"
 #include "tidier.h"
 
 #include "streamfs/check.h"

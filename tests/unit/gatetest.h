@@ -100,7 +100,7 @@ static inline unsigned calls_while_closing(void)
 	pthread_t thread;
 	ck_assert(wait_for(&gate.arrived));
 	ck_assert_int_eq(pthread_create(&thread, NULL, close_in_thread, NULL), 0);
-	while (!atomic_load(&closing->closing))
+	while (!atomic_load(&closing->env.closing))
 		usleep(1000);
 	unsigned before = gate.calls;
 	gate_open();

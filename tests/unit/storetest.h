@@ -7,8 +7,8 @@
 #define TESTS_STORETEST_H
 
 #include "cleanup.h"
-#include "internal.h"
 #include "shard.h"
+#include "store.h"
 #include "stream.h"
 #include "syncer.h"
 #include "testdisk.h"

@@ -524,7 +524,7 @@ START_TEST(without_a_fault_everything_succeeds)
 	ck_assert(!m->failed);
 	ck_assert(m->claimed && m->renamed && m->removed);
 	ck_assert_uint_eq(m->acked_lines, 60);
-	ck_assert_uint_gt(metric_get(&store->metrics.segments_merged), 0);
+	ck_assert_uint_gt(metric_get(&store->env.metrics.segments_merged), 0);
 	check_orders(false);
 	close_scenario();
 	check_reopened(false);

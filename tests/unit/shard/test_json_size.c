@@ -203,7 +203,7 @@ START_TEST(merging_keeps_the_sums)
 	append_lines_one_by_one(0, 300, 20);
 	uint64_t size = check_all();
 	tidier_drain(store->tidier);
-	ck_assert_uint_gt(atomic_load(&store->metrics.segments_merged), 0);
+	ck_assert_uint_gt(atomic_load(&store->env.metrics.segments_merged), 0);
 	ck_assert_uint_eq(check_all(), size);
 	reopen();
 	ck_assert_uint_eq(check_all(), size);

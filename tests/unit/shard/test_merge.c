@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Merging: other chunks, the same records. */
+#include "merge.h"
 #include "meta.h"
 #include "storetest.h"
 
@@ -119,7 +120,7 @@ START_TEST(records_stay_what_they_were)
 	seal();
 	append_lines_one_by_one(0, 1, PAD);
 	tidier_drain(store->tidier);
-	ck_assert_uint_eq(metric_get(&store->metrics.segments_merged), 1);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 1);
 	check_range(0, bytes, text, 65537);
 	dump_segment(segment_file(0), &after, &chunks_after);
 	ck_assert_uint_lt(chunks_after, chunks_before / 4);
@@ -146,7 +147,7 @@ START_TEST(a_reader_that_holds_the_old_file_goes_on)
 	struct segment *old = segment_ref(shard->active);
 	append_lines_one_by_one(0, 1, PAD);
 	tidier_drain(store->tidier);
-	ck_assert_uint_eq(metric_get(&store->metrics.segments_merged), 1);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 1);
 	for (size_t i = 0; i < old->index.count; i++) {
 		const struct index_item *item = &old->index.items[i];
 		uint64_t text_bytes = index_item_end(&old->index, i) - item->text_offset;
@@ -238,10 +239,10 @@ START_TEST(a_fault_at_any_step_leaves_old_or_new)
 		options.disk_hook = &fault.hook;
 		fault_init(&fault, 0, n % 2 ? -EIO : -ENOSPC);
 		open_all();
-		pthread_rwlock_rdlock(&stream->lock);
+		pthread_rwlock_rdlock(&stream->home.lock);
 		ck_assert_int_eq(shard_append_begin(shard), 0); /* seals it */
 		shard_append_abort(shard);
-		pthread_rwlock_unlock(&stream->lock);
+		pthread_rwlock_unlock(&stream->home.lock);
 		tidier_drain(store->tidier);
 		fault.calls = 0;
 		fault.fail_at = n;
@@ -273,7 +274,7 @@ START_TEST(a_damaged_segment_is_left_alone)
 	uint8_t *after = slurp(segment_file(0), &bytes_after);
 	ck_assert_uint_eq(bytes_after, bytes);
 	ck_assert_mem_eq(after, before, bytes);
-	ck_assert_uint_eq(metric_get(&store->metrics.segments_merged), 0);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 0);
 	ck_assert_int_eq(read_one(chunks[7].chunk.text_offset), -EBADMSG);
 	ck_assert_int_eq(read_one(chunks[8].chunk.text_offset), 1);
 	free(before);

@@ -168,8 +168,8 @@ START_TEST(checkpoints_of_shards_that_left_are_dropped)
 	struct checkpoint *checkpoints;
 	struct sfs_diag diag;
 	size_t count;
-	ck_assert_int_eq(consumer_document_load(
-				 &store->disk, dir.fd, CONSUMER_FILE, &diag, &checkpoints, &count),
+	ck_assert_int_eq(consumer_document_load(&store->env.disk, dir.fd, CONSUMER_FILE, &diag,
+				 &checkpoints, &count),
 		0);
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(checkpoints[0].shard, 1);

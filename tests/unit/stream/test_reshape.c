@@ -179,13 +179,13 @@ START_TEST(random_sequences_match_the_model)
 	for (int step = 0; step < 25; step++) {
 		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
 		unsigned count = (unsigned)(step % 5 == 4 ? 1 + x % 3 : 1 + x % 40);
-		uint64_t lines = metric_get(&stream->metrics.records);
+		uint64_t lines = metric_get(&stream->home.metrics.records);
 		ck_assert_int_eq(reshard(count), 0);
-		if (count != stream->settings.shards)
+		if (count != stream->home.settings.shards)
 			ck_abort_msg("not taken");
 		model_reshard(count);
 		put_text("a 1\nb 2\nc 3\nd 4\n");
-		ck_assert_uint_eq(metric_get(&stream->metrics.records), lines + 4);
+		ck_assert_uint_eq(metric_get(&stream->home.metrics.records), lines + 4);
 		check_model();
 		check_routing();
 		if (x >> 32 & 1) {
@@ -394,13 +394,13 @@ static unsigned count_records(void)
 static bool is_new(bool anew)
 {
 	model_begin(OLD_SHARDS);
-	bool new = stream->settings.shards == NEW_SHARDS;
+	bool new = stream->home.settings.shards == NEW_SHARDS;
 	if (new &&anew)
 		model_begin(NEW_SHARDS);
 	else if (new)
 		model_reshard(NEW_SHARDS);
 	else
-		ck_assert_uint_eq(stream->settings.shards, OLD_SHARDS);
+		ck_assert_uint_eq(stream->home.settings.shards, OLD_SHARDS);
 	check_model();
 	check_routing();
 	return new;

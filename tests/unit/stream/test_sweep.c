@@ -20,7 +20,7 @@ static void put_orphans(unsigned first, unsigned count)
 	for (unsigned i = first; i < first + count; i++) {
 		uint8_t digest[32];
 		payload_reset(&payload);
-		ck_assert_int_eq(payload_append(&payload, &store->disk, -1, &i, sizeof i), 0);
+		ck_assert_int_eq(payload_append(&payload, &store->env.disk, -1, &i, sizeof i), 0);
 		ck_assert_int_eq(blobs_put(&stream->blobs, &payload, COMPRESSION_NONE, digest), 0);
 		blobs_put_done(&stream->blobs, digest);
 	}
@@ -83,7 +83,7 @@ START_TEST(a_sweep_in_batches_takes_orphans_only)
 	store->sweep_blobs = _i ? 7 : 2 * LINES / 4; /* also one that ends with a full batch */
 	ck_assert_int_eq(stream_sweep(stream, store->orphan_grace_ms), 0);
 	ck_assert_uint_eq(count_blobs(), LINES);
-	ck_assert_uint_eq(metric_get(&store->metrics.blobs_swept), LINES);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.blobs_swept), LINES);
 }
 END_TEST
 
@@ -198,7 +198,7 @@ START_TEST(what_only_trimmed_records_name_goes_whatever_its_age)
 		ck_assert_uint_eq(each_claim(horizon, check_there), CLAIMS - trimmed);
 		ck_assert_uint_eq(count_blobs(), CLAIMS - trimmed);
 	}
-	ck_assert_uint_eq(metric_get(&store->metrics.blobs_swept), CLAIMS);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.blobs_swept), CLAIMS);
 }
 END_TEST
 
@@ -378,12 +378,12 @@ START_TEST(a_sweep_goes_along_with_puts)
 			0);
 	ck_assert_int_eq(pthread_create(&load.checker, NULL, check_claims, NULL), 0);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint64_t before = metric_get(&store->metrics.blobs_swept);
+		uint64_t before = metric_get(&store->env.metrics.blobs_swept);
 		put_orphans(2000000000 + round, 1);
 		wait_for_puts();
 		trim_all();
 		ck_assert_int_eq(stream_sweep(stream, 0), 0);
-		ck_assert_uint_gt(metric_get(&store->metrics.blobs_swept), before);
+		ck_assert_uint_gt(metric_get(&store->env.metrics.blobs_swept), before);
 	}
 	atomic_store(&load.stop, true);
 	for (unsigned i = 0; i < THREADS; i++)

@@ -2,6 +2,8 @@
 /* Work in the background: nobody waits for it, it ends when told to, and it reads what it must. */
 #include "gatetest.h"
 
+#include "merge.h"
+
 /* Segments of a few chunks, sealed but the last, that nobody merged. */
 static void make_segments(void)
 {
@@ -22,7 +24,7 @@ START_TEST(a_merge_keeps_nobody_waiting)
 	use_stream(LINES + 1);
 	gate_open();
 	tidier_drain(store->tidier);
-	ck_assert_uint_ge(metric_get(&store->metrics.segments_merged), 1);
+	ck_assert_uint_ge(metric_get(&store->env.metrics.segments_merged), 1);
 	check_lines(LINES + 4, PAD);
 }
 END_TEST
@@ -56,8 +58,8 @@ static void *want_exclusively(void *context)
 /* Until a thread waits for the lock, with all later readers behind it. */
 static void wait_for_writer(void)
 {
-	while (pthread_rwlock_tryrdlock(&stream->lock) == 0) {
-		pthread_rwlock_unlock(&stream->lock);
+	while (pthread_rwlock_tryrdlock(&stream->home.lock) == 0) {
+		pthread_rwlock_unlock(&stream->home.lock);
 		usleep(1000);
 	}
 }
@@ -78,11 +80,11 @@ START_TEST(syncs_and_reads_do_not_wait_behind_an_exclusive_request)
 	make_segments();
 	append_lines_one_by_one(LINES, 1, PAD); /* a new segment: the directory has to be synced */
 	tidier_drain(store->tidier);
-	lru_drop(store->segments, shard->tag, 0);
-	pthread_rwlock_wrlock(&stream->lock); /* as a change of settings does */
+	lru_drop(store->env.segments, shard->tag, 0);
+	pthread_rwlock_wrlock(&stream->home.lock); /* as a change of settings does */
 	ck_assert_int_eq(pthread_create(&user, NULL, sync_and_read, &done), 0);
 	bool in_time = wait_for(&done);
-	pthread_rwlock_unlock(&stream->lock);
+	pthread_rwlock_unlock(&stream->home.lock);
 	pthread_join(user, NULL);
 	ck_assert(in_time);
 }
@@ -101,12 +103,13 @@ START_TEST(appends_go_on_while_a_change_waits_for_a_long_one)
 	sem_t done;
 	sem_init(&done, 0, 0);
 	make_segments();
-	pthread_rwlock_rdlock(&stream->lock); /* as a long record does that is being appended */
+	pthread_rwlock_rdlock(
+		&stream->home.lock); /* as a long record does that is being appended */
 	ck_assert_int_eq(pthread_create(&writer, NULL, want_exclusively, NULL), 0);
 	wait_for_writer();
 	ck_assert_int_eq(pthread_create(&user, NULL, append_some, &done), 0);
 	bool in_time = wait_for(&done);
-	pthread_rwlock_unlock(&stream->lock);
+	pthread_rwlock_unlock(&stream->home.lock);
 	pthread_join(user, NULL);
 	pthread_join(writer, NULL);
 	ck_assert(in_time);
@@ -152,13 +155,13 @@ START_TEST(a_segment_is_merged_once)
 	ck_assert_int_eq(pthread_create(&reader, NULL, read_first, &result), 0);
 	ck_assert(wait_for(&gate.arrived));
 	ck_assert_int_eq(merge_segment(shard, 0), 0);
-	ck_assert_uint_eq(metric_get(&store->metrics.segments_merged), 1);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 1);
 	gate_open();
 	pthread_join(reader, NULL);
 	ck_assert_int_eq(result, 1);
 	tidier_drain(store->tidier);
 	ck_assert_int_eq(merge_segment(shard, 0), 0);
-	ck_assert_uint_eq(metric_get(&store->metrics.segments_merged), 1);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 1);
 	uint64_t bytes = 0;
 	for (size_t i = 0, n = list_bases(bases, 8); i < n; i++)
 		bytes += file_size(segment_file(bases[i]));
@@ -212,7 +215,7 @@ START_TEST(few_descriptors_do_for_many_shards)
 	pthread_t threads[3];
 	open_store();
 	configure("{\"shards\":12}");
-	store->active_files.max = FILES_MAX;
+	store->env.active_files.max = FILES_MAX;
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_and_read_all,
 					 (void *)(uintptr_t)&turns[i]),

@@ -442,7 +442,7 @@ START_TEST(records_without_a_key_spread)
 		total += records_of(i);
 	}
 	ck_assert_uint_eq(total, 40);
-	ck_assert_uint_eq(metric_get(&stream->metrics.keyless), 40);
+	ck_assert_uint_eq(metric_get(&stream->home.metrics.keyless), 40);
 	close_all();
 }
 END_TEST
@@ -475,7 +475,7 @@ START_TEST(a_key_is_found_in_the_first_4_mib_of_a_line_on_disk)
 		put_long_line(cases[i].key_at, BYTES);
 		close_writer();
 		keyless += !cases[i].found;
-		ck_assert_uint_eq(metric_get(&stream->metrics.keyless), keyless);
+		ck_assert_uint_eq(metric_get(&stream->home.metrics.keyless), keyless);
 		ck_assert(!cases[i].found || records_of(number) == before + 1);
 	}
 	close_all();

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Merging the small chunks of a sealed segment into large ones. */
+#ifndef SHARD_MERGE_H
+#define SHARD_MERGE_H
+
+#include "shard.h"
+
+/*
+ * Rewrites a sealed segment with larger chunks if that is worth it, and writes its index. Blocks
+ * for as long as that takes, without a lock. -ECANCELED: the store is closing.
+ */
+int merge_segment(struct sfs_shard *shard, uint64_t base_offset);
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* What the rest of the store does with a shard. shard.c, recover.c, append.c, shard_read.c. */
+#ifndef STORE_SHARD_H
+#define STORE_SHARD_H
+
+#include "home.h"
+#include "route.h"
+#include "segment.h"
+#include "shard_env.h"
+#include "streamfs/shard.h"
+#include "watermark.h"
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <pthread.h>
+
+struct sfs_waiter;
+LIST_HEAD(waiter_list, sfs_waiter);
+
+enum { UNSYNCED_SEGMENTS = 8 }; /* sealed ones that may wait for a sync, per shard */
+
+struct sync_waiter {
+	STAILQ_ENTRY(sync_waiter) link;
+	void (*done)(void *context, int result);
+	void *context;
+	bool of_trim; /* waits for a horizon, too */
+};
+STAILQ_HEAD(sync_waiters, sync_waiter);
+
+/* A place in a shard before which everything is gone, or shall be. */
+struct horizon {
+	uint64_t offset, sequence, json_offset; /* of the record that begins there */
+	uint64_t arrival_ms;			/* at most that record's, at least that before it */
+};
+
+struct sfs_shard {
+	struct shard_env *env;
+	struct home *home;
+	struct sfs_stream *stream; /* owns the shard; unknown here. References are the stream's */
+	uint32_t number;
+	uint64_t tag; /* owner of its chunks */
+	struct hash_key hash_first, hash_last;
+	uint32_t serial;   /* unlike that of any other object of the stream */
+	uint32_t *parents; /* numbers, rising; never change */
+	uint32_t parent_count;
+	bool closed;  /* changes under home.lock and lock: either will do to read it */
+	bool closing; /* is closed in the table that is being written; home.lock */
+	struct waiter_list view_waiters; /* for its records; stream.waiters.lock */
+	uint64_t created_ms;
+
+	pthread_mutex_t files_lock;
+	pthread_mutex_t append_lock;
+	struct append_mark { /* where the append that is under way began; append_lock */
+		size_t index_count;
+		uint64_t end_offset, end_sequence, end_json_offset;
+		uint64_t end_file_offset, last_arrival_ms;
+		uint64_t last_header_hash;
+	} mark;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t grown;
+	_Atomic bool opened; /* recovered; set under append_lock */
+	bool removed;	     /* its stream is gone */
+	bool failed;
+	uint64_t *bases; /* of its segments, rising; the last is the active one's if there is one */
+	size_t base_count;
+	struct segment *active; /* NULL: none, the next append begins one; its fd may be -1 */
+	TAILQ_ENTRY(sfs_shard) active_link; /* the lock of active_files */
+	atomic_bool active_listed, active_used;
+	uint64_t size, next_sequence, json_size, last_arrival_ms;
+	uint64_t horizon_offset, horizon_sequence, horizon_json_offset;
+	struct horizon wanted_horizon; /* that the syncer is to make durable; trim.h */
+	/* What was in the horizon's page before it, for sfs_shard_read_page(); goes with the
+	 * process. */
+	struct buf horizon_page, wanted_page;
+	uint64_t gap_bytes;    /* text that is known to be unreadable */
+	struct buf bad_chunks; /* uint64_t[]: text offsets of those that failed when read */
+	uint64_t stored_bytes;
+	uint64_t replaced_count; /* segments that merging replaced or a trim removed */
+
+	struct watermark watermark;
+	bool watermark_bad; /* a file is there, but none of this shard's */
+	int watermark_fd;   /* -1: not open */
+	bool watermark_unsynced;
+	bool watermark_durable; /* its entry was synced; only the sync under way has it */
+	uint64_t synced_offset;
+	bool dir_unsynced;	   /* a segment was made since the directory was synced */
+	struct segment **unsynced; /* sealed, not synced yet */
+	size_t unsynced_count;
+	struct sync_waiters sync_waiters;
+	bool flush_planned; /* the flusher will come by; it clears this when all is settled */
+	uint64_t flush_interval_ns;
+	/* Under the syncer's lock: */
+	bool sync_queued, sync_running;
+	STAILQ_ENTRY(sfs_shard) sync_link;
+	RB_ENTRY(sfs_shard) flush_link;
+	uint64_t flush_at_ns; /* 0: not in the tree */
+};
+
+/* A shard of a stream, not opened yet. NULL: no memory. */
+struct sfs_shard *shard_new(
+	struct shard_env *env, struct home *home, struct sfs_stream *stream, uint32_t number);
+void shard_free(struct sfs_shard *shard); /* NULL is fine */
+
+/*
+ * Path of a file of the shard below the streams' directory; the caller holds home.lock or
+ * home.path_lock, shared at least, for as long as it uses the path.
+ */
+enum { SHARD_PATH_MAX = SFS_NAME_MAX + 80 };
+void shard_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX], const char *file);
+void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX],
+	uint64_t base_offset, const char *suffix);
+
+/*
+ * Recovers the shard if this was not done yet: reads its directory and the headers of its last
+ * segment, cuts a torn tail (kept aside), notes damage. Blocks. Takes home.lock shared and
+ * append_lock, except the _held form, whose caller has both.
+ */
+int shard_open(struct sfs_shard *shard);
+int shard_open_locked(struct sfs_shard *shard);
+/* recover.c: the work of shard_open(). */
+int shard_recover(struct sfs_shard *shard);
+/* Drops the chunks of a last record that has no end from the scan. */
+void scan_drop_open_record(struct scan *scan);
+/* Sets what is behind the scan's last chunk aside in a file of its own and cuts it off. */
+int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan);
+
+/*
+ * Appending: begin, one or more chunks, then commit (they become visible together) or abort (none
+ * does). The caller holds home.lock shared; append_lock is held from begin to commit or abort.
+ * -EROFS closed, failed, read-only; -ENOENT the stream was removed. A begin that fails holds no
+ * lock. Every chunk that fails must be followed by abort.
+ */
+int shard_append_begin(struct sfs_shard *shard);
+int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder);
+void shard_append_commit(struct sfs_shard *shard);
+void shard_append_abort(struct sfs_shard *shard);
+
+/*
+ * append.c: the active segment, if it has records, becomes one of the sealed ones: for a shard that
+ * takes no more. Takes append_lock; the caller holds home.lock. Without memory it stays as it is.
+ */
+void shard_seal(struct sfs_shard *shard);
+
+/* append.c: takes no more records until the store is opened anew. The caller holds shard.lock. */
+void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
+
+/* append.c: counts a sealed segment that the next sync takes along; there must be room for it. */
+int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment);
+
+/*
+ * shard_read.c: opens a sealed segment, through the store's cache or past it. -EBADMSG: it is gone
+ * or is no segment. Takes home.path_lock, but not to read a segment that has no index.
+ */
+int shard_sealed_segment(
+	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
+int shard_uncached_segment(
+	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
+
+/* Neighbouring chunks of one segment, as its index has them. */
+enum { SPAN_ITEMS = 64 };
+struct span {
+	struct segment *segment; /* counted; the span's holder gives it back, whatever came of it */
+	uint64_t limit; /* text offset at which the next segment begins, or the shard's size */
+	size_t count;
+	struct index_item items[SPAN_ITEMS];
+	uint64_t ends[SPAN_ITEMS]; /* text offset behind each */
+	uint64_t json_end;	   /* JSON offset behind the first */
+};
+/*
+ * shard_read.c: the published chunks that hold [offset, end), at most a span of them. -ENODATA at
+ * or behind the end, -ESTALE below the horizon, -EBADMSG where no segment has the text: then up to
+ * span->limit none has.
+ */
+int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span);
+/* Counts, and the first time reports, that chunk i of a span is damaged. -EBADMSG. */
+int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i);
+
+/* Where a chunk is. */
+struct chunk_place {
+	struct segment *segment; /* counted */
+	struct index_item item;
+	uint64_t end; /* text offset behind it */
+};
+/* The chunk that has a text offset. -ENODATA behind the end, -ESTALE below the horizon, -EBADMSG.
+ */
+int shard_chunk_at(struct sfs_shard *shard, uint64_t offset, struct chunk_place *ret_place);
+
+/* A decoded chunk, counted. */
+struct chunk_text {
+	atomic_uint refs;
+	size_t bytes;
+	uint8_t data[];
+};
+void chunk_text_ref(void *text);
+void chunk_text_unref(void *text);
+
+/* Bytes of the JSON lines of all records ever appended. Opens the shard. */
+uint64_t shard_json_size(struct sfs_shard *shard);
+
+/* True if no record was ever appended. Opens the shard. */
+int shard_is_empty(struct sfs_shard *shard, bool *ret_empty);
+
+#endif

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT */
+#include "syncer.h"
+
+#include "active_files.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "shard.h"
+
+#include <fcntl.h>
+
+enum { SYNC_THREADS = 4 };
+
+RB_HEAD(flush_tree, sfs_shard);
+
+struct syncer {
+	pthread_mutex_t lock; /* guards all below; a leaf, taken under shard.lock too */
+	pthread_cond_t work;  /* something is queued, or it is time to stop */
+	pthread_cond_t tick;  /* the flush tree has a new first, or it is time to stop */
+	pthread_cond_t idle;  /* a sync ended */
+	bool stop;
+	struct sfs_shard *flushing; /* that the flusher has in its hands */
+	STAILQ_HEAD(, sfs_shard) queue;
+	struct flush_tree flushes;
+	pthread_t threads[SYNC_THREADS], flusher;
+	unsigned thread_count;
+	bool has_flusher;
+};
+
+static int compare_flush(const struct sfs_shard *a, const struct sfs_shard *b)
+{
+	if (a->flush_at_ns != b->flush_at_ns)
+		return a->flush_at_ns < b->flush_at_ns ? -1 : 1;
+	return (a > b) - (a < b);
+}
+
+RB_PROTOTYPE(flush_tree, sfs_shard, flush_link, compare_flush)
+RB_GENERATE(flush_tree, sfs_shard, flush_link, compare_flush)
+
+static void queue_locked(struct syncer *syncer, struct sfs_shard *shard)
+{
+	if (shard->sync_queued)
+		return;
+	shard->sync_queued = true;
+	if (shard->sync_running)
+		return; /* whoever runs it will queue it again */
+	STAILQ_INSERT_TAIL(&syncer->queue, shard, sync_link);
+	pthread_cond_signal(&syncer->work);
+}
+
+static void plan_flush_locked(struct syncer *syncer, struct sfs_shard *shard, uint64_t at_ns)
+{
+	if (shard->flush_at_ns)
+		return;
+	shard->flush_at_ns = at_ns;
+	RB_INSERT(flush_tree, &syncer->flushes, shard);
+	if (RB_MIN(flush_tree, &syncer->flushes) == shard)
+		pthread_cond_signal(&syncer->tick);
+}
+
+static void unplan_flush_locked(struct syncer *syncer, struct sfs_shard *shard)
+{
+	if (!shard->flush_at_ns)
+		return;
+	RB_REMOVE(flush_tree, &syncer->flushes, shard);
+	shard->flush_at_ns = 0;
+}
+
+void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
+{
+	struct syncer *syncer = shard->env->syncer;
+	if (shard->flush_planned)
+		return;
+	shard->flush_planned = true;
+	shard->flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
+	uint64_t at = clock_monotonic_ns() + shard->flush_interval_ns;
+	SCOPED_LOCK(&syncer->lock);
+	plan_flush_locked(syncer, shard, at);
+}
+
+void syncer_hurry_locked(struct sfs_shard *shard)
+{
+	struct syncer *syncer = shard->env->syncer;
+	SCOPED_LOCK(&syncer->lock);
+	queue_locked(syncer, shard);
+}
+
+void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms)
+{
+	struct syncer *syncer = shard->env->syncer;
+	SCOPED_LOCK(&shard->lock);
+	shard->flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
+	SCOPED_LOCK(&syncer->lock);
+	if (!shard->flush_at_ns)
+		return;
+	unplan_flush_locked(syncer, shard);
+	plan_flush_locked(syncer, shard, clock_monotonic_ns() + shard->flush_interval_ns);
+}
+
+/* What one sync has to do, taken out of the shard under its lock. */
+struct sync_job {
+	struct sync_waiters waiters;
+	struct segment **files; /* counted */
+	size_t file_count;
+	int dir; /* the shard's directory if it has to be synced too, or -1 */
+	uint64_t target_offset, target_sequence, target_json_offset;
+};
+
+static void take_waiters_locked(struct sfs_shard *shard, struct sync_job *job)
+{
+	STAILQ_INIT(&job->waiters);
+	STAILQ_CONCAT(&job->waiters, &shard->sync_waiters);
+}
+
+static void take_files_locked(struct sfs_shard *shard, struct sync_job *job)
+{
+	job->target_offset = shard->size;
+	job->target_sequence = shard->next_sequence;
+	job->target_json_offset = shard->json_size;
+	job->files = shard->unsynced;
+	job->file_count = shard->unsynced_count;
+	shard->unsynced = NULL;
+	shard->unsynced_count = 0;
+	shard->dir_unsynced = shard->dir_unsynced && job->dir < 0;
+}
+
+static int open_directory(struct sfs_shard *shard, int *ret_fd)
+{
+	struct shard_env *env = shard->env;
+	char path[SHARD_PATH_MAX];
+	pthread_rwlock_rdlock(&shard->home->path_lock);
+	shard_path(shard, path, "");
+	int r = shard->home->removed ? -ENOENT
+				     : disk_open(&env->disk, env->streams_dir, path,
+					       O_RDONLY | O_DIRECTORY, ret_fd);
+	pthread_rwlock_unlock(&shard->home->path_lock);
+	return r;
+}
+
+static int run_job(struct sfs_shard *shard, struct sync_job *job, struct segment *active)
+{
+	struct shard_env *env = shard->env;
+	uint64_t began = clock_monotonic_ns();
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < job->file_count; i++)
+		r = disk_sync(&env->disk, job->files[i]->fd);
+	if (r == 0 && active)
+		r = disk_sync(&env->disk, active->fd);
+	if (r == 0 && job->dir >= 0)
+		r = disk_sync_dir(&env->disk, job->dir);
+	metrics_sync(&env->metrics, clock_monotonic_ns() - began);
+	if (r < 0)
+		metric_add(&env->metrics.sync_failures, 1);
+	return r;
+}
+
+static int open_watermark(struct sfs_shard *shard, int *ret_fd)
+{
+	struct shard_env *env = shard->env;
+	char path[SHARD_PATH_MAX];
+	pthread_rwlock_rdlock(&shard->home->path_lock);
+	shard_path(shard, path, "synced");
+	int r = shard->home->removed
+			? -ENOENT
+			: disk_open(&env->disk, env->streams_dir, path, O_RDWR | O_CREAT, ret_fd);
+	pthread_rwlock_unlock(&shard->home->path_lock);
+	return r;
+}
+
+static void close_watermark(struct sfs_shard *shard)
+{
+	if (shard->watermark_fd >= 0)
+		close(shard->watermark_fd);
+	shard->watermark_fd = -1;
+}
+
+static void set_watermark_unsynced(struct sfs_shard *shard, bool unsynced)
+{
+	SCOPED_LOCK(&shard->lock);
+	shard->watermark_unsynced = unsynced;
+}
+
+/*
+ * The watermark follows the sync. It may lag, so a failure to write it is no failure of the sync;
+ * it is written again after the next one.
+ */
+static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
+{
+	struct shard_env *env = shard->env;
+	int r = shard->watermark_fd >= 0 ? 0 : open_watermark(shard, &shard->watermark_fd);
+	struct watermark next = shard->watermark;
+	next.synced_offset = job->target_offset;
+	next.synced_sequence = job->target_sequence;
+	next.synced_json_offset = job->target_json_offset;
+	if (r == 0)
+		r = watermark_store(&env->disk, shard->watermark_fd, shard->tag, &next);
+	if (active_files_are_many(env))
+		close_watermark(shard); /* settle_watermark() opens it again */
+	if (r < 0)
+		return;
+	shard->watermark = next;
+	set_watermark_unsynced(shard, true);
+}
+
+static void finish_job(struct sfs_shard *shard, struct sync_job *job, int synced, int trimmed)
+{
+	for (size_t i = 0; i < job->file_count; i++)
+		segment_unref(job->files[i]);
+	free(job->files);
+	while (!STAILQ_EMPTY(&job->waiters)) {
+		struct sync_waiter *waiter = STAILQ_FIRST(&job->waiters);
+		STAILQ_REMOVE_HEAD(&job->waiters, link);
+		waiter->done(waiter->context, waiter->of_trim ? trimmed : synced);
+		free(waiter);
+		sfs_shard_unref(shard);
+	}
+}
+
+/* Makes what is published durable. A sync that fails fails the shard. */
+static int sync_data(struct sfs_shard *shard, struct sync_job *job)
+{
+	pthread_mutex_lock(&shard->lock);
+	while (shard->dir_unsynced && job->dir < 0) { /* a segment can begin at any moment */
+		pthread_mutex_unlock(&shard->lock);
+		int r = open_directory(shard, &job->dir); /* that it fails harms nothing yet */
+		if (r < 0)
+			return r;
+		pthread_mutex_lock(&shard->lock);
+	}
+	take_files_locked(shard, job);
+	struct segment *active = shard->active ? segment_ref(shard->active) : NULL;
+	pthread_mutex_unlock(&shard->lock);
+	int r = run_job(shard, job, active);
+	segment_unref(active);
+	if (r == 0)
+		write_watermark(shard, job);
+	SCOPED_LOCK(&shard->lock);
+	if (r == 0)
+		shard->synced_offset = job->target_offset;
+	else
+		shard_fail_locked(shard, "a sync", r);
+	return r < 0 ? -EIO : 0;
+}
+
+/* Its entry too: the file may have been made after the directory was last synced. */
+static int sync_watermark_entry(struct sfs_shard *shard)
+{
+	_cleanup_close_ int dir = -1;
+	if (shard->watermark_durable)
+		return 0;
+	int r = open_directory(shard, &dir);
+	if (r == 0)
+		r = disk_sync_dir(&shard->env->disk, dir);
+	shard->watermark_durable = r == 0;
+	return r;
+}
+
+/* An idle shard's watermark is made durable too, and needs no descriptor then. */
+static void settle_watermark(struct sfs_shard *shard)
+{
+	if (shard->watermark_fd < 0 && open_watermark(shard, &shard->watermark_fd) < 0)
+		return;
+	if (disk_sync(&shard->env->disk, shard->watermark_fd) < 0 ||
+		sync_watermark_entry(shard) < 0)
+		return;
+	close_watermark(shard);
+	set_watermark_unsynced(shard, false);
+}
+
+/* What was written is durable, and the horizon in it counts. */
+static void publish_horizon(
+	struct sfs_shard *shard, const struct watermark *watermark, const struct horizon *to)
+{
+	shard->watermark = *watermark;
+	SCOPED_LOCK(&shard->lock);
+	shard->watermark_unsynced = false;
+	shard->horizon_offset = to->offset;
+	shard->horizon_sequence = to->sequence;
+	shard->horizon_json_offset = to->json_offset;
+	buf_fini(&shard->horizon_page);
+	shard->horizon_page = shard->wanted_page;
+	shard->wanted_page = (struct buf){0};
+}
+
+/*
+ * A horizon that was asked for: written behind the sync of all that is before it, and durable
+ * before it is published. That it fails is no failure of the shard, nor of those that wait for a
+ * sync.
+ */
+static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
+{
+	struct shard_env *env = shard->env;
+	int r = shard->watermark_fd >= 0 ? 0 : open_watermark(shard, &shard->watermark_fd);
+	struct watermark next = shard->watermark;
+	next.horizon_offset = to->offset;
+	next.horizon_sequence = to->sequence;
+	next.horizon_json_offset = to->json_offset;
+	next.horizon_arrival_ms = to->arrival_ms;
+	if (next.synced_offset < to->offset) {
+		next.synced_offset = to->offset;
+		next.synced_sequence = to->sequence;
+		next.synced_json_offset = to->json_offset;
+	}
+	if (r == 0)
+		r = watermark_store(&env->disk, shard->watermark_fd, shard->tag, &next);
+	if (r == 0)
+		r = disk_sync(&env->disk, shard->watermark_fd);
+	if (r == 0)
+		r = sync_watermark_entry(shard);
+	close_watermark(shard); /* many idle shards may be trimmed */
+	if (r == 0)
+		publish_horizon(shard, &next, to);
+	return r;
+}
+
+/* One sync; sync_running is set, so that there is one at a time. Only this writes watermarks. */
+static int sync_shard(struct sfs_shard *shard)
+{
+	struct sync_job job = {.dir = -1};
+	pthread_mutex_lock(&shard->lock);
+	take_waiters_locked(shard, &job);
+	int r = shard->failed ? -EIO : 0;
+	bool needed = r == 0 && shard->size > shard->synced_offset;
+	struct horizon to = shard->wanted_horizon;
+	bool trim = r == 0 && to.offset > shard->horizon_offset;
+	bool settle = r == 0 && !needed && shard->watermark_unsynced;
+	shard->wanted_horizon = (struct horizon){0};
+	pthread_mutex_unlock(&shard->lock);
+	if (needed)
+		r = sync_data(shard, &job);
+	int trimmed = r == 0 && trim ? sync_horizon(shard, &to) : r;
+	if (settle)
+		settle_watermark(shard);
+	if (job.dir >= 0)
+		close(job.dir);
+	finish_job(shard, &job, r, trimmed);
+	return r;
+}
+
+/* Again, if someone asked for it meanwhile. */
+static void after_sync(struct syncer *syncer, struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&syncer->lock);
+	shard->sync_running = false;
+	if (shard->sync_queued) {
+		STAILQ_INSERT_TAIL(&syncer->queue, shard, sync_link);
+		pthread_cond_signal(&syncer->work);
+	}
+	pthread_cond_broadcast(&syncer->idle);
+}
+
+static void *sync_thread(void *context)
+{
+	struct syncer *syncer = context;
+	pthread_mutex_lock(&syncer->lock);
+	for (;;) {
+		while (!syncer->stop && STAILQ_EMPTY(&syncer->queue))
+			pthread_cond_wait(&syncer->work, &syncer->lock);
+		if (STAILQ_EMPTY(&syncer->queue))
+			break;
+		struct sfs_shard *shard = STAILQ_FIRST(&syncer->queue);
+		STAILQ_REMOVE_HEAD(&syncer->queue, sync_link);
+		shard->sync_queued = false;
+		shard->sync_running = true;
+		sfs_shard_ref(shard); /* a waiter may have had the last one of a removed stream */
+		pthread_mutex_unlock(&syncer->lock);
+		(void)sync_shard(shard);
+		after_sync(syncer, shard);
+		sfs_shard_unref(shard);
+		pthread_mutex_lock(&syncer->lock);
+	}
+	pthread_mutex_unlock(&syncer->lock);
+	return NULL;
+}
+
+/*
+ * A shard's flush is due: sync it. While it goes on growing it stays planned; when it has not
+ * grown for an interval, the watermark is made durable and that was it.
+ */
+static void flush_due(struct syncer *syncer, struct sfs_shard *shard)
+{
+	pthread_mutex_lock(&shard->lock);
+	bool dirty = shard->size > shard->synced_offset && !shard->failed;
+	bool more = dirty || (shard->watermark_unsynced && !shard->failed);
+	uint64_t again = clock_monotonic_ns() + shard->flush_interval_ns;
+	pthread_mutex_lock(&syncer->lock);
+	if (more) {
+		queue_locked(syncer, shard);
+		plan_flush_locked(syncer, shard, again);
+	} else {
+		shard->flush_planned = false;
+	}
+	pthread_mutex_unlock(&syncer->lock);
+	pthread_mutex_unlock(&shard->lock);
+}
+
+static void *flush_thread(void *context)
+{
+	struct syncer *syncer = context;
+	pthread_mutex_lock(&syncer->lock);
+	while (!syncer->stop) {
+		struct sfs_shard *first = RB_MIN(flush_tree, &syncer->flushes);
+		if (!first) {
+			pthread_cond_wait(&syncer->tick, &syncer->lock);
+			continue;
+		}
+		uint64_t now = clock_monotonic_ns();
+		if (first->flush_at_ns > now) {
+			struct timespec at = {.tv_sec = (time_t)(first->flush_at_ns / 1000000000),
+				.tv_nsec = (long)(first->flush_at_ns % 1000000000)};
+			pthread_cond_timedwait(&syncer->tick, &syncer->lock, &at);
+			continue;
+		}
+		unplan_flush_locked(syncer, first);
+		syncer->flushing = first;
+		pthread_mutex_unlock(&syncer->lock);
+		flush_due(syncer, first);
+		pthread_mutex_lock(&syncer->lock);
+		syncer->flushing = NULL;
+		pthread_cond_broadcast(&syncer->idle);
+	}
+	pthread_mutex_unlock(&syncer->lock);
+	return NULL;
+}
+
+int syncer_new(struct syncer **ret_syncer)
+{
+	struct syncer *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	STAILQ_INIT(&s->queue);
+	RB_INIT(&s->flushes);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->work, NULL);
+	pthread_cond_init(&s->idle, NULL);
+	pthread_cond_init(&s->tick, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	int r = 0;
+	while (r == 0 && s->thread_count < SYNC_THREADS) {
+		r = -pthread_create(&s->threads[s->thread_count], NULL, sync_thread, s);
+		s->thread_count += r == 0;
+	}
+	if (r == 0)
+		r = -pthread_create(&s->flusher, NULL, flush_thread, s);
+	s->has_flusher = r == 0;
+	if (r < 0) {
+		syncer_free(s);
+		return r;
+	}
+	*ret_syncer = s;
+	return 0;
+}
+
+void syncer_free(struct syncer *syncer)
+{
+	if (!syncer)
+		return;
+	pthread_mutex_lock(&syncer->lock);
+	syncer->stop = true;
+	pthread_cond_broadcast(&syncer->work);
+	pthread_cond_broadcast(&syncer->tick);
+	pthread_mutex_unlock(&syncer->lock);
+	for (unsigned i = 0; i < syncer->thread_count; i++)
+		pthread_join(syncer->threads[i], NULL);
+	if (syncer->has_flusher)
+		pthread_join(syncer->flusher, NULL);
+	pthread_cond_destroy(&syncer->tick);
+	pthread_cond_destroy(&syncer->idle);
+	pthread_cond_destroy(&syncer->work);
+	pthread_mutex_destroy(&syncer->lock);
+	free(syncer);
+}
+
+static struct sync_waiter *new_waiter(void (*done)(void *context, int result), void *context)
+{
+	struct sync_waiter *waiter = malloc(sizeof *waiter);
+	if (!waiter) {
+		done(context, -ENOMEM);
+		return NULL;
+	}
+	*waiter = (struct sync_waiter){.done = done, .context = context};
+	return waiter;
+}
+
+static void add_waiter_locked(struct sfs_shard *shard, struct sync_waiter *waiter)
+{
+	STAILQ_INSERT_TAIL(&shard->sync_waiters, waiter, link);
+	sfs_shard_ref(shard); /* given back by finish_job() */
+	syncer_hurry_locked(shard);
+}
+
+/* The horizon is wanted from the same moment on from which the waiter waits. */
+void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, struct buf *page,
+	void (*done)(void *context, int result), void *context)
+{
+	struct buf kept = *page;
+	*page = (struct buf){0};
+	struct sync_waiter *waiter = new_waiter(done, context);
+	if (!waiter) {
+		buf_fini(&kept);
+		return;
+	}
+	waiter->of_trim = true;
+	SCOPED_LOCK(&shard->lock);
+	shard->wanted_horizon = *to;
+	buf_fini(&shard->wanted_page);
+	shard->wanted_page = kept;
+	add_waiter_locked(shard, waiter);
+}
+
+void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int result), void *context)
+{
+	struct sync_waiter *waiter = new_waiter(done, context);
+	if (!waiter)
+		return;
+	pthread_mutex_lock(&shard->lock);
+	int result = shard->failed ? -EIO : 0;
+	bool needed = shard->size > shard->synced_offset;
+	bool wait = !shard->failed && needed && !shard->env->read_only;
+	if (wait)
+		add_waiter_locked(shard, waiter);
+	pthread_mutex_unlock(&shard->lock);
+	if (!wait) {
+		free(waiter);
+		done(context, result);
+	}
+}
+
+void sync_wait_done(void *context, int result)
+{
+	struct sync_wait *wait = context;
+	SCOPED_LOCK(&wait->lock);
+	wait->done = true;
+	wait->result = result;
+	pthread_cond_signal(&wait->cond);
+}
+
+int sync_wait(struct sync_wait *wait)
+{
+	SCOPED_LOCK(&wait->lock);
+	while (!wait->done)
+		pthread_cond_wait(&wait->cond, &wait->lock);
+	return wait->result;
+}
+
+void syncer_forget(struct sfs_shard *shard)
+{
+	struct syncer *syncer = shard->env->syncer;
+	pthread_mutex_lock(&syncer->lock);
+	unplan_flush_locked(syncer, shard);
+	while (shard->sync_queued || shard->sync_running || syncer->flushing == shard) {
+		pthread_cond_wait(&syncer->idle, &syncer->lock);
+		unplan_flush_locked(syncer, shard);
+	}
+	pthread_mutex_unlock(&syncer->lock);
+}
+
+int syncer_sync_now(struct sfs_shard *shard)
+{
+	syncer_forget(shard);
+	int r = sync_shard(shard);
+	if (shard->watermark_unsynced)
+		(void)sync_shard(shard); /* nothing is left but the watermark */
+	return r;
+}

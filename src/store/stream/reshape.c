@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Another number of shards: the hash space is divided anew. An open shard whose range is one of the
+ * new ones goes on; the others close, and new ones carry the next numbers and the closed ones that
+ * they follow on as their parents. In a stream that never held a record numbering starts over
+ * instead, and shards that stay keep their object, so that open writers go on.
+ *
+ * The happy path: lay out the new table and make the directories of its new shards, durably, while
+ * appends go on; then, with home.lock held exclusively, so that every append that began has
+ * ended, replace stream.json, which is the one step that counts, and let the new table take effect.
+ * So parents are complete before a shard that follows on them has its first record.
+ *
+ * Failure, or death at any moment, leaves the old table or the new one. Directories that no table
+ * names are empty; they are removed, or used by the next shard of that number.
+ */
+#include "cleanup.h"
+#include "diag.h"
+#include "shard.h"
+#include "store.h"
+#include "stream.h"
+#include "syncer.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+/* What of a stream a reshape replaces. */
+struct table {
+	struct sfs_shard **shards;
+	size_t count;
+	uint32_t next_shard;
+	struct routes routes;
+};
+
+struct reshape {
+	struct sfs_stream *stream;
+	uint32_t count;		  /* of open shards there are to be */
+	bool anew;		  /* no record ever: numbering starts over */
+	uint32_t first_number;	  /* of the new shards */
+	struct sfs_shard **fresh; /* the new shards, by rising number */
+	uint32_t fresh_count;
+	uint32_t made;	      /* directories of theirs */
+	struct routes routes; /* the new ones */
+};
+
+static bool same_hash(struct hash_key a, struct hash_key b)
+{
+	return a.high == b.high && a.low == b.low;
+}
+
+/* Whether a shard has, or had, records. The caller holds home.lock. */
+static int was_used(struct sfs_stream *stream, bool *ret_used)
+{
+	bool used = stream->next_shard != stream->shard_count;
+	for (size_t i = 0; !used && i < stream->shard_count; i++) {
+		struct sfs_shard *shard = stream->shards[i];
+		int r = shard_open_locked(shard);
+		if (r < 0)
+			return r;
+		SCOPED_LOCK(&shard->lock);
+		used = shard->size || shard->closed;
+	}
+	*ret_used = used;
+	return 0;
+}
+
+/* ---- the layout ---- */
+
+static void reshape_fini(struct reshape *p)
+{
+	for (uint32_t i = 0; p->fresh && i < p->fresh_count; i++)
+		shard_free(p->fresh[i]);
+	free(p->fresh);
+	free(p->routes.firsts);
+	free(p->routes.shards);
+}
+
+static int check_numbers(const struct reshape *p, struct sfs_diag *diag)
+{
+	const struct sfs_stream *stream = p->stream;
+	if (p->anew)
+		return 0;
+	if (stream->shard_count + p->count > SFS_SHARDS_KEPT) {
+		diag_set(diag,
+			"shards: with the closed ones the stream has %zu; there can be %d in all",
+			stream->shard_count, SFS_SHARDS_KEPT);
+		return -EINVAL;
+	}
+	if (stream->next_shard + p->count > SFS_SHARD_NUMBERS) {
+		diag_set(diag, "shards: the stream has no shard numbers left");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* The open shards whose ranges overlap the shard's; `from` is the first that can. */
+static int set_parents(struct sfs_shard *shard, const struct routes *old, size_t from)
+{
+	size_t end = from;
+	while (end < old->count && hash_key_le(old->firsts[end], shard->hash_last))
+		end++;
+	shard->parents = calloc(end - from, sizeof *shard->parents);
+	if (!shard->parents)
+		return -ENOMEM;
+	for (size_t i = from; i < end; i++)
+		shard->parents[shard->parent_count++] = old->shards[i]->number;
+	qsort(shard->parents, shard->parent_count, sizeof *shard->parents, compare_numbers);
+	return 0;
+}
+
+static struct sfs_shard *add_fresh(struct reshape *p, uint32_t range)
+{
+	struct sfs_shard *shard = stream_new_shard(p->stream, p->first_number + p->fresh_count);
+	if (!shard)
+		return NULL;
+	shard->hash_first = route_range_first(range, p->count);
+	shard->hash_last = route_range_last(range, p->count);
+	p->fresh[p->fresh_count++] = shard;
+	return shard;
+}
+
+/* Which shard will have which range. `at` is the first old one that can overlap it. */
+static int lay_range(struct reshape *p, uint32_t range, size_t *at)
+{
+	const struct routes *old = &p->stream->routes;
+	struct hash_key first = route_range_first(range, p->count);
+	struct hash_key last = route_range_last(range, p->count);
+	struct sfs_shard *shard = NULL;
+	int r = 0;
+	while (!p->anew && !hash_key_le(first, old->shards[*at]->hash_last))
+		++*at;
+	if (p->anew && range < p->first_number)
+		shard = p->stream->shards[range];
+	else if (!p->anew && same_hash(old->firsts[*at], first) &&
+		 same_hash(old->shards[*at]->hash_last, last))
+		shard = old->shards[*at];
+	if (!shard) {
+		shard = add_fresh(p, range);
+		r = !shard ? -ENOMEM : p->anew ? 0 : set_parents(shard, old, *at);
+	}
+	p->routes.firsts[range] = first;
+	p->routes.shards[range] = shard;
+	return r;
+}
+
+static int lay_out(struct reshape *p, struct sfs_diag *diag)
+{
+	struct sfs_stream *stream = p->stream;
+	int r = check_numbers(p, diag);
+	if (r < 0)
+		return r;
+	size_t stay = stream->shard_count < p->count ? stream->shard_count : p->count;
+	p->first_number = p->anew ? (uint32_t)stay : stream->next_shard;
+	p->fresh = calloc(p->count, sizeof(struct sfs_shard *));
+	p->routes.firsts = calloc(p->count, sizeof *p->routes.firsts);
+	p->routes.shards = calloc(p->count, sizeof(struct sfs_shard *));
+	p->routes.count = p->count;
+	if (!p->fresh || !p->routes.firsts || !p->routes.shards)
+		return -ENOMEM;
+	size_t at = 0;
+	for (uint32_t i = 0; r == 0 && i < p->count; i++)
+		r = lay_range(p, i, &at);
+	return r;
+}
+
+/* ---- directories ---- */
+
+static int make_directory(const struct reshape *p, uint32_t i)
+{
+	struct sfs_store *store = p->stream->store;
+	char path[SHARD_PATH_MAX];
+	pthread_rwlock_rdlock(&p->stream->home.lock); /* for the name only: appends go on */
+	shard_path(p->fresh[i], path, "");
+	int r = p->stream->home.removed
+			? -ENOENT
+			: disk_mkdir(&store->env.disk, store->env.streams_dir, path);
+	pthread_rwlock_unlock(&p->stream->home.lock);
+	return r == -EEXIST ? 0 : r;
+}
+
+static int sync_stream_directory(struct sfs_stream *stream)
+{
+	struct sfs_store *store = stream->store;
+	_cleanup_close_ int dir = -1;
+	pthread_rwlock_rdlock(&stream->home.lock);
+	int r = stream->home.removed ? -ENOENT
+				     : disk_open(&store->env.disk, store->env.streams_dir,
+					       stream->home.name, O_RDONLY | O_DIRECTORY, &dir);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r < 0 ? r : disk_sync_dir(&store->env.disk, dir);
+}
+
+static int make_directories(struct reshape *p)
+{
+	int r = 0;
+	for (; r == 0 && p->made < p->fresh_count; p->made += r == 0)
+		r = make_directory(p, p->made);
+	return r < 0 || !p->fresh_count ? r : sync_stream_directory(p->stream);
+}
+
+/* One that is not empty is not new, and stays. */
+static void remove_directories(const struct reshape *p)
+{
+	struct sfs_store *store = p->stream->store;
+	char path[SHARD_PATH_MAX];
+	pthread_rwlock_rdlock(&p->stream->home.lock);
+	for (uint32_t i = 0; i < p->made && !p->stream->home.removed; i++) {
+		shard_path(p->fresh[i], path, "");
+		(void)disk_rmdir(&store->env.disk, store->env.streams_dir, path);
+	}
+	pthread_rwlock_unlock(&p->stream->home.lock);
+}
+
+/* ---- the change; the caller holds home.lock exclusively ---- */
+
+static void exchange(struct sfs_stream *stream, struct table *table)
+{
+	const struct table old = {
+		stream->shards, stream->shard_count, stream->next_shard, stream->routes};
+	stream->shards = table->shards;
+	stream->shard_count = table->count;
+	stream->next_shard = table->next_shard;
+	stream->routes = table->routes;
+	*table = old;
+}
+
+/* Room for all that the change will need, so that nothing can fail once it is made. */
+static int table_make(struct reshape *p, struct table *table)
+{
+	struct sfs_stream *stream = p->stream;
+	size_t stay = p->anew ? p->first_number : stream->shard_count;
+	size_t retired = stream->retired_count + stream->shard_count - stay;
+	struct sfs_shard **list = realloc(stream->retired, (retired + 1) * sizeof *list);
+	if (!list)
+		return -ENOMEM;
+	stream->retired = list;
+	table->count = stay + p->fresh_count;
+	table->shards = calloc(table->count, sizeof(struct sfs_shard *));
+	if (!table->shards)
+		return -ENOMEM;
+	memcpy(table->shards, stream->shards, stay * sizeof(struct sfs_shard *));
+	memcpy(table->shards + stay, p->fresh, p->fresh_count * sizeof(struct sfs_shard *));
+	table->next_shard = p->first_number + p->fresh_count;
+	table->routes = p->routes;
+	return 0;
+}
+
+/* Ranges of a table in which numbering started over. */
+static void spread_ranges(struct sfs_stream *stream)
+{
+	uint32_t count = (uint32_t)stream->shard_count;
+	for (uint32_t i = 0; i < count; i++) {
+		stream->shards[i]->hash_first = route_range_first(i, count);
+		stream->shards[i]->hash_last = route_range_last(i, count);
+	}
+}
+
+/* Which of the open shards the new routes have no more. */
+static void set_closing(const struct routes *old, const struct routes *new)
+{
+	for (size_t i = 0; i < old->count; i++)
+		old->shards[i]->closing = true;
+	for (size_t i = 0; new &&i < new->count; i++)
+		new->shards[i]->closing = false;
+}
+
+static void take_effect(struct reshape *p, const struct table *table)
+{
+	if (p->anew)
+		spread_ranges(p->stream);
+	else
+		set_closing(&table->routes, &p->stream->routes);
+}
+
+/* It may stand although writing it failed, so the old one is written once more. */
+static void take_back(struct reshape *p, struct table *table)
+{
+	struct sfs_stream *stream = p->stream;
+	exchange(stream, table);
+	for (size_t i = 0; i < stream->routes.count; i++)
+		stream->routes.shards[i]->closing = false;
+	if (p->anew)
+		spread_ranges(stream);
+	int r = stream_save(stream);
+	if (r == 0)
+		return;
+	p->made = 0; /* the new table may need its directories */
+	/* Records that come now belong to closed shards should it stand: parents, which is fine. */
+	for (size_t i = 0; p->anew && i < stream->shard_count; i++) {
+		SCOPED_LOCK(&stream->shards[i]->lock);
+		shard_fail_locked(stream->shards[i], "taking back a change of the settings", r);
+	}
+}
+
+static void close_shard(struct sfs_shard *shard)
+{
+	pthread_mutex_lock(&shard->lock);
+	shard->closed = true;
+	shard->closing = false;
+	pthread_cond_broadcast(&shard->grown);
+	pthread_mutex_unlock(&shard->lock);
+	shard_seal(shard);
+}
+
+static void retire_shard(struct sfs_stream *stream, struct sfs_shard *shard)
+{
+	stream->retired[stream->retired_count++] = shard;
+	SCOPED_LOCK(&shard->lock);
+	shard->removed = true;
+	pthread_cond_broadcast(&shard->grown);
+}
+
+/* The new table stands; `old` is what it replaced. */
+static void settle(struct reshape *p, struct table *old)
+{
+	struct sfs_stream *stream = p->stream;
+	for (size_t i = p->first_number; p->anew && i < old->count; i++)
+		retire_shard(stream, old->shards[i]);
+	for (size_t i = 0; i < old->routes.count; i++)
+		if (old->routes.shards[i]->closing)
+			close_shard(old->routes.shards[i]);
+	p->routes = (struct routes){0};
+	p->fresh_count = 0; /* all of it is the stream's now */
+	for (size_t i = 0; i < stream->shard_count; i++)
+		syncer_set_interval(stream->shards[i], stream->home.settings.flush_interval_ms);
+	free(old->routes.firsts);
+	free(old->routes.shards);
+}
+
+static int change(struct reshape *p, struct settings *settings)
+{
+	struct sfs_stream *stream = p->stream;
+	struct settings before = stream->home.settings;
+	struct table table = {0};
+	int r = table_make(p, &table);
+	if (r < 0)
+		return r;
+	exchange(stream, &table);
+	take_effect(p, &table);
+	stream->home.settings = *settings;
+	r = stream_save(stream);
+	if (r == 0) {
+		settle(p, &table);
+		*settings = before; /* for the caller to free */
+	} else {
+		stream->home.settings = before;
+		take_back(p, &table);
+	}
+	free(table.shards);
+	return r;
+}
+
+/* -EAGAIN: the first record came meanwhile. */
+static int commit(struct reshape *p, struct settings *settings)
+{
+	struct sfs_stream *stream = p->stream;
+	stream_lock_alone(stream);
+	bool used = false;
+	int r = stream->home.removed ? -ENOENT : p->anew ? was_used(stream, &used) : 0;
+	if (r == 0)
+		r = used ? -EAGAIN : change(p, settings);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+static int try_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
+{
+	struct reshape p = {.stream = stream, .count = settings->shards};
+	bool used = false;
+	pthread_rwlock_rdlock(&stream->home.lock);
+	int r = was_used(stream, &used);
+	p.anew = !used;
+	if (r == 0)
+		r = lay_out(&p, diag);
+	pthread_rwlock_unlock(&stream->home.lock);
+	if (r == 0)
+		r = make_directories(&p);
+	if (r == 0)
+		r = commit(&p, settings);
+	if (r < 0)
+		remove_directories(&p);
+	reshape_fini(&p);
+	return r;
+}
+
+int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
+{
+	int r = try_reshape(stream, settings, diag);
+	return r == -EAGAIN ? try_reshape(stream, settings, diag) : r;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+#include "stream.h"
+
+#include "cleanup.h"
+#include "clock.h"
+#include "consumers.h"
+#include "documents.h"
+#include "shard.h"
+#include "syncer.h"
+#include "tidier.h"
+
+#include <bsd/stdlib.h>
+#include <stdio.h>
+#include <time.h>
+
+bool sfs_stream_name_valid(const char *name)
+{
+	size_t length = strlen(name);
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+	return length >= 1 && length <= SFS_NAME_MAX && name[0] != '.' &&
+	       strspn(name, allowed) == length;
+}
+
+struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
+{
+	struct sfs_stream *stream = calloc(1, sizeof *stream);
+	if (!stream)
+		return NULL;
+	stream->store = store;
+	atomic_init(&stream->refs, 1);
+	home_init(&stream->home, name);
+	pthread_mutex_init(&stream->change_lock, NULL);
+	pthread_mutex_init(&stream->retain_lock, NULL);
+	pthread_mutex_init(&stream->blobs_lock, NULL);
+	waiters_init(&stream->waiters);
+	consumers_init(&stream->consumers);
+	blobs_init(&stream->blobs, &store->env.disk, -1);
+	stream->blobs.stop = &store->env.closing;
+	return stream;
+}
+
+void stream_lock_alone(struct sfs_stream *stream)
+{
+	enum { PATIENCE_NS = 20 * 1000 * 1000, SECOND_NS = 1000 * 1000 * 1000 };
+	static const struct timespec pause = {.tv_nsec = PATIENCE_NS};
+	for (;;) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += PATIENCE_NS;
+		if (until.tv_nsec >= SECOND_NS) {
+			until.tv_sec++;
+			until.tv_nsec -= SECOND_NS;
+		}
+		if (pthread_rwlock_timedwrlock(&stream->home.lock, &until) == 0)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+void stream_free(struct sfs_stream *stream)
+{
+	for (size_t i = 0; i < stream->shard_count; i++)
+		shard_free(stream->shards[i]);
+	for (size_t i = 0; i < stream->retired_count; i++)
+		shard_free(stream->retired[i]);
+	free(stream->shards);
+	free(stream->retired);
+	free(stream->routes.firsts);
+	free(stream->routes.shards);
+	consumers_fini(&stream->consumers);
+	blobs_fini(&stream->blobs);
+	pthread_mutex_destroy(&stream->blobs_lock);
+	pthread_mutex_destroy(&stream->change_lock);
+	pthread_mutex_destroy(&stream->retain_lock);
+	waiters_fini(&stream->waiters);
+	home_fini(&stream->home);
+	free(stream);
+}
+
+struct sfs_stream *sfs_stream_ref(struct sfs_stream *stream)
+{
+	atomic_fetch_add(&stream->refs, 1);
+	return stream;
+}
+
+void sfs_stream_unref(struct sfs_stream *stream)
+{
+	if (stream && atomic_fetch_sub(&stream->refs, 1) == 1)
+		stream_free(stream);
+}
+
+void shard_owner_ref(struct sfs_shard *shard)
+{
+	sfs_stream_ref(shard->stream);
+}
+
+bool shard_owner_try_ref(struct sfs_shard *shard)
+{
+	unsigned refs = atomic_load(&shard->stream->refs);
+	while (refs)
+		if (atomic_compare_exchange_weak(&shard->stream->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+void shard_owner_unref(struct sfs_shard *shard)
+{
+	sfs_stream_unref(shard->stream);
+}
+
+struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number)
+{
+	struct sfs_shard *shard = shard_new(&stream->store->env, &stream->home, stream, number);
+	if (!shard)
+		return NULL;
+	arc4random_buf(&shard->tag, sizeof shard->tag);
+	shard->created_ms = clock_wall_ms();
+	return shard;
+}
+
+int stream_set_shards(struct sfs_stream *stream, uint32_t count)
+{
+	struct sfs_shard **shards = calloc(count, sizeof(struct sfs_shard *));
+	if (!shards)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		shards[i] =
+			i < stream->shard_count ? stream->shards[i] : stream_new_shard(stream, i);
+		if (!shards[i]) {
+			while (i-- > stream->shard_count)
+				shard_free(shards[i]);
+			free(shards);
+			return -ENOMEM;
+		}
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		shards[i]->hash_first = route_range_first(i, count);
+		shards[i]->hash_last = route_range_last(i, count);
+	}
+	free(stream->shards);
+	stream->shards = shards;
+	stream->shard_count = stream->next_shard = count;
+	return stream_set_routes(stream);
+}
+
+static int compare_first(const void *a, const void *b)
+{
+	const struct sfs_shard *x = *(struct sfs_shard *const *)a,
+			       *y = *(struct sfs_shard *const *)b;
+	if (x->hash_first.high != y->hash_first.high)
+		return x->hash_first.high < y->hash_first.high ? -1 : 1;
+	return (x->hash_first.low > y->hash_first.low) - (x->hash_first.low < y->hash_first.low);
+}
+
+int stream_set_routes(struct sfs_stream *stream)
+{
+	struct routes routes = {
+		.firsts = calloc(stream->shard_count, sizeof *routes.firsts),
+		.shards = calloc(stream->shard_count, sizeof(struct sfs_shard *)),
+	};
+	if (!routes.firsts || !routes.shards) {
+		free(routes.firsts);
+		free(routes.shards);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < stream->shard_count; i++)
+		if (!stream->shards[i]->closed)
+			routes.shards[routes.count++] = stream->shards[i];
+	qsort(routes.shards, routes.count, sizeof(struct sfs_shard *), compare_first);
+	for (size_t i = 0; i < routes.count; i++)
+		routes.firsts[i] = routes.shards[i]->hash_first;
+	free(stream->routes.firsts);
+	free(stream->routes.shards);
+	stream->routes = routes;
+	return 0;
+}
+
+size_t stream_route(const struct sfs_stream *stream, const char *key, size_t bytes)
+{
+	const struct routes *routes = &stream->routes;
+	if (routes->count == 1)
+		return 0;
+	return route_find(routes->firsts, routes->count, route_hash(key, bytes));
+}
+
+size_t stream_spread(struct sfs_stream *stream)
+{
+	return atomic_fetch_add(&stream->spread, 1) % stream->routes.count;
+}
+
+uint64_t sfs_stream_id(const struct sfs_stream *stream)
+{
+	return stream->id;
+}
+
+void sfs_stream_name(struct sfs_stream *stream, char name[SFS_NAME_MAX + 1])
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	memcpy(name, stream->home.name, sizeof stream->home.name);
+	pthread_rwlock_unlock(&stream->home.lock);
+}
+
+void sfs_stream_owner(struct sfs_stream *stream, struct sfs_owner *ret_owner)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	*ret_owner = stream->owner;
+	pthread_rwlock_unlock(&stream->home.lock);
+}
+
+void sfs_stream_times(struct sfs_stream *stream, uint64_t *ret_created_ms, uint64_t *ret_changed_ms)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	*ret_created_ms = stream->created_ms;
+	*ret_changed_ms = stream->changed_ms;
+	pthread_rwlock_unlock(&stream->home.lock);
+}
+
+int stream_save(struct sfs_stream *stream)
+{
+	if (stream->store->env.read_only)
+		return -EROFS;
+	if (stream->home.removed)
+		return -ENOENT;
+	stream->changed_ms = clock_wall_ms();
+	return stream_document_save(stream, stream->home.name);
+}
+
+/* A failed stream_save(): the new document may stand all the same, so the old one is written. */
+static void save_back(struct sfs_stream *stream, uint64_t changed_ms)
+{
+	stream->changed_ms = changed_ms;
+	if (!stream->store->env.read_only && !stream->home.removed)
+		(void)stream_document_save(stream, stream->home.name);
+}
+
+int stream_touch(struct sfs_stream *stream, uint64_t *ret_changed_ms)
+{
+	uint64_t before = stream->changed_ms;
+	int r = stream_save(stream);
+	if (r < 0)
+		save_back(stream, before);
+	else
+		*ret_changed_ms = before;
+	return r;
+}
+
+void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms)
+{
+	save_back(stream, changed_ms);
+}
+
+int sfs_stream_set_owner(struct sfs_stream *stream, const struct sfs_owner *owner)
+{
+	stream_lock_alone(stream);
+	struct sfs_owner before = stream->owner;
+	uint64_t changed_ms = stream->changed_ms;
+	stream->owner = *owner;
+	int r = stream_save(stream);
+	if (r < 0) {
+		stream->owner = before;
+		save_back(stream, changed_ms);
+	}
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+static int dump_settings(const struct settings *settings, char **ret_json, size_t *ret_bytes)
+{
+	json_t *json = settings_to_json(settings);
+	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	json_decref(json);
+	if (!text)
+		return -ENOMEM;
+	size_t bytes = strlen(text);
+	text[bytes] = '\n';
+	*ret_json = text;
+	*ret_bytes = bytes + 1;
+	return 0;
+}
+
+int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_bytes)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	int r = dump_settings(&stream->home.settings, ret_json, ret_bytes);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+/* With the same number of shards. Swaps the old settings for the new. */
+static int change_settings(struct sfs_stream *stream, struct settings *settings)
+{
+	stream_lock_alone(stream);
+	struct settings before = stream->home.settings;
+	uint64_t changed_ms = stream->changed_ms;
+	stream->home.settings = *settings;
+	int r = stream_save(stream);
+	if (r < 0) {
+		stream->home.settings = before;
+		save_back(stream, changed_ms);
+	} else {
+		*settings = before; /* for the caller to free */
+	}
+	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
+		syncer_set_interval(stream->shards[i], stream->home.settings.flush_interval_ms);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+static int patch_config(
+	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag)
+{
+	SCOPED_LOCK(&stream->change_lock);
+	struct settings settings;
+	pthread_rwlock_rdlock(&stream->home.lock);
+	int r = stream->home.removed
+			? -ENOENT
+			: settings_patch(&stream->home.settings, json, bytes, diag, &settings);
+	pthread_rwlock_unlock(&stream->home.lock);
+	if (r < 0)
+		return r;
+	if (settings.shards == stream->home.settings.shards)
+		r = change_settings(stream, &settings);
+	else
+		r = stream_reshape(stream, &settings, diag);
+	if (r == 0)
+		tidier_retain(stream);
+	settings_fini(&settings);
+	return r;
+}
+
+int sfs_stream_patch_config(
+	struct sfs_stream *stream, const char *json, size_t bytes, struct sfs_diag *diag)
+{
+	if (stream->store->env.read_only)
+		return -EROFS;
+	int r = patch_config(stream, json, bytes, diag);
+	stream_wake(stream);
+	return r;
+}
+
+int sfs_store_defaults(struct sfs_store *store, char **ret_json, size_t *ret_bytes)
+{
+	SCOPED_LOCK(&store->config_lock);
+	return dump_settings(&store->defaults, ret_json, ret_bytes);
+}
+
+int sfs_store_patch_defaults(
+	struct sfs_store *store, const char *json, size_t bytes, struct sfs_diag *diag)
+{
+	if (store->env.read_only)
+		return -EROFS;
+	SCOPED_LOCK(&store->config_lock);
+	struct settings settings;
+	int r = settings_patch(&store->defaults, json, bytes, diag, &settings);
+	if (r < 0)
+		return r;
+	struct settings before = store->defaults;
+	store->defaults = settings;
+	r = store_document_save(store);
+	if (r < 0) {
+		store->defaults = before;
+		(void)store_document_save(store); /* the new one may stand all the same */
+	}
+	settings_fini(r < 0 ? &settings : &before);
+	return r;
+}
+
+static struct sfs_shard *find_shard(const struct sfs_stream *stream, uint32_t number)
+{
+	size_t low = 0, high = stream->shard_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (stream->shards[middle]->number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < stream->shard_count && stream->shards[low]->number == number;
+	return found ? stream->shards[low] : NULL;
+}
+
+int sfs_stream_shards(struct sfs_stream *stream, uint32_t **ret_numbers, size_t *ret_count)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	size_t count = stream->shard_count;
+	uint32_t *numbers = malloc((count ? count : 1) * sizeof *numbers);
+	for (size_t i = 0; numbers && i < count; i++)
+		numbers[i] = stream->shards[i]->number;
+	pthread_rwlock_unlock(&stream->home.lock);
+	if (!numbers)
+		return -ENOMEM;
+	*ret_numbers = numbers;
+	*ret_count = count;
+	return 0;
+}
+
+bool sfs_stream_has_shard(struct sfs_stream *stream, uint32_t number)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	bool has = !stream->home.removed && find_shard(stream, number);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return has;
+}
+
+int sfs_stream_shard(struct sfs_stream *stream, uint32_t number, struct sfs_shard **ret_shard)
+{
+	pthread_rwlock_rdlock(&stream->home.lock);
+	struct sfs_shard *shard = stream->home.removed ? NULL : find_shard(stream, number);
+	int r = shard ? shard_open_locked(shard) : -ENOENT;
+	pthread_rwlock_unlock(&stream->home.lock);
+	if (r == 0)
+		*ret_shard = sfs_shard_ref(shard);
+	return r;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The set of a store's streams: each a directory below streams/. One that is being made or removed
+ * carries a name that no stream can have (".NAME.ID.tmp"), so that a crash leaves a stream or none.
+ */
+#include "stream.h"
+
+#include "cleanup.h"
+#include "diag.h"
+#include "clock.h"
+#include "documents.h"
+#include "shard.h"
+#include "store.h"
+#include "syncer.h"
+#include "tidier.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int compare_streams(const struct sfs_stream *a, const struct sfs_stream *b)
+{
+	return strcmp(a->home.name, b->home.name);
+}
+
+RB_PROTOTYPE(stream_tree, sfs_stream, link, compare_streams)
+RB_GENERATE(stream_tree, sfs_stream, link, compare_streams)
+
+static struct sfs_stream *find_loaded(struct sfs_store *store, const char *name)
+{
+	struct sfs_stream key;
+	snprintf(key.home.name, sizeof key.home.name, "%s", name);
+	SCOPED_LOCK(&store->lock);
+	struct sfs_stream *stream = RB_FIND(stream_tree, &store->streams, &key);
+	return stream ? sfs_stream_ref(stream) : NULL;
+}
+
+uint64_t stream_known_id(struct sfs_store *store, const char *name)
+{
+	struct sfs_stream *stream = find_loaded(store, name);
+	uint64_t id = stream ? stream->id : 0;
+	sfs_stream_unref(stream);
+	return id;
+}
+
+static void insert(struct sfs_store *store, struct sfs_stream *stream)
+{
+	SCOPED_LOCK(&store->lock);
+	RB_INSERT(stream_tree, &store->streams, stream);
+}
+
+/* Each key has one open shard: ranges follow on each other from the first hash to the last. */
+static bool routes_are_sound(const struct routes *routes)
+{
+	struct hash_key next = {0, 0};
+	for (size_t i = 0; i < routes->count; i++) {
+		const struct sfs_shard *shard = routes->shards[i];
+		bool ended = i && !next.high && !next.low;
+		if (ended || shard->hash_first.high != next.high ||
+			shard->hash_first.low != next.low ||
+			!hash_key_le(shard->hash_first, shard->hash_last))
+			return false;
+		next = shard->hash_last;
+		next.high += !++next.low;
+	}
+	return routes->count && !next.high && !next.low;
+}
+
+/*
+ * Names in streams/ may be of a process that was killed before it synced them, or of a sync that
+ * failed: nothing is acknowledged to a stream before its own name is durable. Holds config_lock.
+ */
+static int sync_streams(struct sfs_store *store)
+{
+	store->streams_unsynced = true;
+	int r = disk_sync_dir(&store->env.disk, store->env.streams_dir);
+	store->streams_unsynced = r < 0;
+	return r;
+}
+
+/* Reads a stream that was not touched yet. The caller holds config_lock. */
+static int load_stream(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+{
+	struct stat st;
+	if (fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	struct sfs_stream *stream = stream_new(store, name);
+	if (!stream)
+		return -ENOMEM;
+	struct sfs_diag diag = {0};
+	int r = S_ISDIR(st.st_mode) ? stream_document_load(stream, &diag) : -EBADMSG;
+	if (r == -ENOENT)
+		r = -EBADMSG;
+	if (r == 0)
+		r = stream_set_routes(stream);
+	if (r == 0 && !routes_are_sound(&stream->routes)) {
+		diag_set(&diag, "%s/" STREAM_DOCUMENT ": its hash ranges are wrong", name);
+		r = -EBADMSG;
+	}
+	if (r == 0 && store->streams_unsynced)
+		r = sync_streams(store);
+	if (r < 0) {
+		if (r == -EBADMSG)
+			env_report(&store->env, SFS_ERROR, "stream %s: %s", name,
+				diag.text[0] ? diag.text : "not a directory");
+		stream_free(stream);
+		return r;
+	}
+	insert(store, stream);
+	*ret_stream = sfs_stream_ref(stream);
+	if (!store->env.read_only)
+		tidier_sweep(stream);
+	return 0;
+}
+
+static int lookup_held(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+{
+	struct sfs_stream *stream = find_loaded(store, name);
+	if (!stream)
+		return load_stream(store, name, ret_stream);
+	*ret_stream = stream;
+	return 0;
+}
+
+int sfs_stream_lookup(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+{
+	if (!sfs_stream_name_valid(name))
+		return -ENOENT;
+	struct sfs_stream *stream = find_loaded(store, name);
+	if (stream) {
+		*ret_stream = stream;
+		return 0;
+	}
+	SCOPED_LOCK(&store->config_lock);
+	return lookup_held(store, name, ret_stream);
+}
+
+static void temporary_name(const struct sfs_stream *stream, char name[SHARD_PATH_MAX])
+{
+	snprintf(name, SHARD_PATH_MAX, ".%s.%llu" DISK_TMP_SUFFIX, stream->home.name,
+		(unsigned long long)stream->id);
+}
+
+/* Whether the name is there; that it cannot be told is as good as there. */
+static bool is_taken(struct sfs_store *store, const char *name)
+{
+	struct stat st;
+	return fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       errno != ENOENT;
+}
+
+/* Takes a rename back that could not be made durable; a disk that goes on failing may keep it. */
+static int rename_durably(struct sfs_store *store, const char *from, const char *to)
+{
+	int r = disk_rename_noreplace(
+		&store->env.disk, store->env.streams_dir, from, store->env.streams_dir, to);
+	if (r < 0)
+		return r;
+	r = sync_streams(store);
+	if (r < 0 && disk_rename_noreplace(&store->env.disk, store->env.streams_dir, to,
+			     store->env.streams_dir, from) == 0)
+		(void)sync_streams(store);
+	return r;
+}
+
+/* The directory of a new stream under its temporary name, then its real one. */
+static int write_new(struct sfs_stream *stream)
+{
+	struct sfs_store *store = stream->store;
+	char temporary[SHARD_PATH_MAX], path[SHARD_PATH_MAX + 32];
+	temporary_name(stream, temporary);
+	int r = disk_mkdir(&store->env.disk, store->env.streams_dir, temporary);
+	for (size_t i = 0; r == 0 && i < stream->shard_count; i++) {
+		snprintf(path, sizeof path, "%s/shard-%04u", temporary, stream->shards[i]->number);
+		r = disk_mkdir(&store->env.disk, store->env.streams_dir, path);
+	}
+	if (r == 0)
+		r = stream_document_save(stream, temporary);
+	if (r == 0)
+		r = rename_durably(store, temporary, stream->home.name);
+	if (r < 0)
+		(void)store_remove_tree(store, store->env.streams_dir, temporary);
+	return r;
+}
+
+static int create_held(struct sfs_store *store, const char *name, const struct sfs_owner *owner,
+	struct sfs_stream **ret_stream)
+{
+	struct stat st;
+	if (fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	struct sfs_stream *stream = stream_new(store, name);
+	if (!stream)
+		return -ENOMEM;
+	settings_fini(&stream->home.settings);
+	int r = settings_copy(&store->defaults, &stream->home.settings);
+	if (r == 0)
+		r = store_next_id(store, &stream->id);
+	stream->owner = *owner;
+	stream->created_ms = stream->changed_ms = clock_wall_ms();
+	if (r == 0)
+		r = stream_set_shards(stream, stream->home.settings.shards);
+	if (r == 0)
+		r = write_new(stream);
+	if (r < 0) {
+		stream_free(stream);
+		return r;
+	}
+	insert(store, stream);
+	*ret_stream = sfs_stream_ref(stream);
+	return 0;
+}
+
+int sfs_stream_create(struct sfs_store *store, const char *name, const struct sfs_owner *owner,
+	struct sfs_stream **ret_stream)
+{
+	if (!sfs_stream_name_valid(name))
+		return -EINVAL;
+	if (store->env.read_only)
+		return -EROFS;
+	SCOPED_LOCK(&store->config_lock);
+	return create_held(store, name, owner, ret_stream);
+}
+
+/* Whoever waits on a shard or goes on writing to it learns that it is gone. */
+static void mark_removed(struct sfs_stream *stream)
+{
+	for (size_t i = 0; i < stream->shard_count; i++) {
+		struct sfs_shard *shard = stream->shards[i];
+		SCOPED_LOCK(&shard->lock);
+		shard->removed = true;
+		pthread_cond_broadcast(&shard->grown);
+	}
+}
+
+static int check_empty(struct sfs_stream *stream)
+{
+	for (size_t i = 0; i < stream->shard_count; i++) {
+		bool empty;
+		int r = shard_is_empty(stream->shards[i], &empty);
+		if (r < 0)
+			return r;
+		if (!empty)
+			return -ENOTEMPTY;
+	}
+	return 0;
+}
+
+/* *ret_gone also where the error is that it might not last. */
+static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX], bool *ret_gone)
+{
+	struct sfs_store *store = stream->store;
+	temporary_name(stream, temporary);
+	stream_lock_alone(stream);
+	int r = check_empty(stream);
+	if (r == 0 && store->blob_dir >= 0)
+		r = stream_open_blobs(stream, false); /* to remove them, they must be known */
+	pthread_rwlock_wrlock(&stream->home.path_lock);
+	if (r == 0)
+		r = rename_durably(store, stream->home.name, temporary);
+	*ret_gone = r == 0 || (r != -EEXIST && !is_taken(store, stream->home.name));
+	stream->home.removed = *ret_gone;
+	pthread_rwlock_unlock(&stream->home.path_lock);
+	if (*ret_gone) {
+		mark_removed(stream);
+		(void)stream_remove_blobs(stream);
+	}
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+/* Also where the error is that it might not last, the stream is to be woken, and given back. */
+static int remove_stream(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+{
+	SCOPED_LOCK(&store->config_lock);
+	struct sfs_stream *stream;
+	int r = lookup_held(store, name, &stream);
+	if (r < 0)
+		return r;
+	char temporary[SHARD_PATH_MAX];
+	bool gone;
+	r = remove_held(stream, temporary, &gone);
+	if (gone) {
+		pthread_mutex_lock(&store->lock);
+		RB_REMOVE(stream_tree, &store->streams, stream);
+		pthread_mutex_unlock(&store->lock);
+		for (size_t i = 0; i < stream->shard_count; i++)
+			syncer_forget(stream->shards[i]);
+		if (r == 0) /* else the next opening does, should it not come back */
+			(void)store_remove_stream(store, temporary);
+		sfs_stream_unref(stream); /* the table's */
+	}
+	*ret_stream = stream;
+	return r;
+}
+
+int sfs_stream_remove(struct sfs_store *store, const char *name)
+{
+	if (store->env.read_only)
+		return -EROFS;
+	if (!sfs_stream_name_valid(name))
+		return -ENOENT;
+	struct sfs_stream *stream = NULL;
+	int r = remove_stream(store, name, &stream);
+	if (stream)
+		stream_wake(stream);
+	sfs_stream_unref(stream);
+	return r;
+}
+
+static void set_name(struct sfs_stream *stream, const char *name)
+{
+	struct sfs_store *store = stream->store;
+	SCOPED_LOCK(&store->lock);
+	RB_REMOVE(stream_tree, &store->streams, stream);
+	snprintf(stream->home.name, sizeof stream->home.name, "%s", name);
+	RB_INSERT(stream_tree, &store->streams, stream);
+}
+
+static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const char *to)
+{
+	uint64_t changed_ms = 0;
+	stream_lock_alone(stream);
+	int r = is_taken(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
+	pthread_rwlock_wrlock(&stream->home.path_lock);
+	if (r == 0) {
+		r = rename_durably(store, stream->home.name, to);
+		if (r == 0 || !is_taken(store, stream->home.name))
+			set_name(stream, to);
+		else
+			stream_touch_undo(stream, changed_ms);
+	}
+	pthread_rwlock_unlock(&stream->home.path_lock);
+	pthread_rwlock_unlock(&stream->home.lock);
+	return r;
+}
+
+int sfs_stream_rename(struct sfs_store *store, const char *from, const char *to)
+{
+	if (store->env.read_only)
+		return -EROFS;
+	if (!sfs_stream_name_valid(from))
+		return -ENOENT;
+	if (!sfs_stream_name_valid(to))
+		return -EINVAL;
+	SCOPED_LOCK(&store->config_lock);
+	struct sfs_stream *stream;
+	int r = lookup_held(store, from, &stream);
+	if (r < 0)
+		return r;
+	r = rename_held(store, stream, to);
+	sfs_stream_unref(stream);
+	return r;
+}
+
+static int close_stream(struct sfs_stream *stream)
+{
+	int result = 0;
+	for (size_t i = 0; i < stream->shard_count; i++) {
+		struct sfs_shard *shard = stream->shards[i];
+		if (!atomic_load(&shard->opened) || stream->store->env.read_only)
+			continue;
+		int r = syncer_sync_now(shard);
+		if (r < 0 && result == 0)
+			result = r;
+	}
+	for (size_t i = 0; i < stream->retired_count; i++)
+		syncer_forget(stream->retired[i]);
+	return result;
+}
+
+int streams_close(struct sfs_store *store)
+{
+	int result = 0;
+	struct sfs_stream *stream, *next;
+	RB_FOREACH_SAFE(stream, stream_tree, &store->streams, next)
+	{
+		int r = close_stream(stream);
+		if (r < 0 && result == 0)
+			result = r;
+		RB_REMOVE(stream_tree, &store->streams, stream);
+		sfs_stream_unref(stream);
+	}
+	return result;
+}
+
+/* The stream after this name, counted; NULL: there is none. */
+static struct sfs_stream *next_loaded(struct sfs_store *store, const char *name)
+{
+	struct sfs_stream key;
+	snprintf(key.home.name, sizeof key.home.name, "%s", name);
+	SCOPED_LOCK(&store->lock);
+	struct sfs_stream *stream = RB_NFIND(stream_tree, &store->streams, &key);
+	if (stream && !strcmp(stream->home.name, name))
+		stream = RB_NEXT(stream_tree, &store->streams, stream);
+	return stream ? sfs_stream_ref(stream) : NULL;
+}
+
+int streams_each(struct sfs_store *store, int (*each)(void *context, struct sfs_stream *stream),
+	void *context)
+{
+	char name[SFS_NAME_MAX + 1] = "";
+	for (;;) {
+		struct sfs_stream *stream = next_loaded(store, name);
+		if (!stream)
+			return 0;
+		sfs_stream_name(stream, name);
+		int r = each(context, stream);
+		sfs_stream_unref(stream);
+		if (r)
+			return r;
+	}
+}

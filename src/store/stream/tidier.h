@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The background work that only saves space or time, in one thread: writing the index of a sealed
+ * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. What fails
+ * here is left as it was and tried again when the store is opened next.
+ */
+#ifndef STORE_TIDIER_H
+#define STORE_TIDIER_H
+
+#include "store.h"
+
+int tidier_new(struct sfs_store *store, struct tidier **ret_tidier);
+/*
+ * Drops the jobs, stops the thread; the job under way ends early, at its next chunk, segment or
+ * blob. NULL is fine.
+ */
+void tidier_free(struct tidier *tidier);
+
+/* A segment was sealed. Keeps a reference to the shard's stream until it is done. */
+void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset);
+/*
+ * Sweeps a stream's orphans that are older than the grace period: when it is first used, and every
+ * hour of every stream in use.
+ */
+void tidier_sweep(struct sfs_stream *stream);
+/*
+ * A trim moved a horizon of the stream, durably: what only trimmed records named goes, whatever its
+ * age. At once, but for a pause after the last time if that took long. What fails is left to
+ * tidier_sweep().
+ */
+void tidier_sweep_trimmed(struct sfs_stream *stream);
+/* Trims a stream as its settings say: when they change, and every quarter of a minute. */
+void tidier_retain(struct sfs_stream *stream);
+/* Waits until the queue is empty. For tests and for closing. */
+void tidier_drain(struct tidier *tidier);
+
+/*
+ * stream_sweep.c: removes blobs that no record at or above the horizons names and that were last
+ * touched longer than `grace_ms` ago (0: whenever that was). Goes along with appends.
+ */
+int stream_sweep(struct sfs_stream *stream, uint64_t grace_ms);
+
+#endif

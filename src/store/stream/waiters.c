@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "waiters.h"
+
+#include "cleanup.h"
+#include "stream.h"
+#include "store.h"
+
+#include "streamfs/view.h"
+
+void waiters_init(struct waiters *waiters)
+{
+	atomic_init(&waiters->count, 0);
+	pthread_mutex_init(&waiters->lock, NULL);
+	LIST_INIT(&waiters->any);
+}
+
+void waiters_fini(struct waiters *waiters)
+{
+	pthread_mutex_destroy(&waiters->lock);
+}
+
+void waiters_add(struct sfs_waiter *waiter, struct sfs_stream *stream, struct sfs_shard *shard)
+{
+	struct waiters *waiters = &stream->waiters;
+	SCOPED_LOCK(&waiters->lock);
+	waiter->stream = stream;
+	waiter->shard = shard;
+	waiter->waiting = true;
+	LIST_INSERT_HEAD(shard ? &shard->view_waiters : &waiters->any, waiter, link);
+	atomic_fetch_add(&waiters->count, 1);
+}
+
+static void remove_locked(struct waiters *waiters, struct sfs_waiter *waiter)
+{
+	LIST_REMOVE(waiter, link);
+	waiter->waiting = false;
+	atomic_fetch_sub(&waiters->count, 1);
+}
+
+bool sfs_view_cancel(struct sfs_waiter *waiter)
+{
+	if (!waiter->stream)
+		return false;
+	struct waiters *waiters = &waiter->stream->waiters;
+	SCOPED_LOCK(&waiters->lock);
+	bool waiting = waiter->waiting;
+	if (waiting)
+		remove_locked(waiters, waiter);
+	return waiting;
+}
+
+static void take_locked(struct waiters *waiters, struct waiter_list *list, struct waiter_list *due)
+{
+	struct sfs_waiter *waiter;
+	while ((waiter = LIST_FIRST(list))) {
+		remove_locked(waiters, waiter);
+		LIST_INSERT_HEAD(due, waiter, link);
+	}
+}
+
+void waiters_take(struct sfs_shard *shard, struct waiter_list *due)
+{
+	struct waiters *waiters = &shard->stream->waiters;
+	if (!atomic_load(&waiters->count))
+		return;
+	SCOPED_LOCK(&waiters->lock);
+	take_locked(waiters, &shard->view_waiters, due);
+	take_locked(waiters, &waiters->any, due);
+}
+
+void waiters_wake(struct waiter_list *due)
+{
+	struct sfs_waiter *waiter;
+	for (unsigned turn = 0; (waiter = LIST_FIRST(due)); turn++) {
+		LIST_REMOVE(waiter, link);
+		waiter->turn = turn;
+		waiter->wake(waiter); /* which may be the end of it */
+	}
+}
+
+void stream_wake(struct sfs_stream *stream)
+{
+	struct waiter_list due = LIST_HEAD_INITIALIZER(due);
+	struct waiters *waiters = &stream->waiters;
+	atomic_fetch_add(&stream->shape, 1);
+	if (!atomic_load(&waiters->count))
+		return;
+	pthread_rwlock_rdlock(&stream->home.lock);
+	pthread_mutex_lock(&waiters->lock);
+	take_locked(waiters, &waiters->any, &due);
+	for (size_t i = 0; i < stream->shard_count; i++)
+		take_locked(waiters, &stream->shards[i]->view_waiters, &due);
+	for (size_t i = 0; i < stream->retired_count; i++)
+		take_locked(waiters, &stream->retired[i]->view_waiters, &due);
+	pthread_mutex_unlock(&waiters->lock);
+	pthread_rwlock_unlock(&stream->home.lock);
+	waiters_wake(&due);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One notion serves all views. Those of a shard are bytes with offsets; those of a key or of all
+ * are merged from cursors (merged.c).
+ */
+#include "cleanup.h"
+#include "json_reader.h"
+#include "key_rule.h"
+#include "merged.h"
+#include "since.h"
+#include "stream.h"
+#include "store.h"
+
+#include "streamfs/view.h"
+
+struct sfs_view {
+	struct sfs_stream *stream; /* counted */
+	struct sfs_view_spec spec; /* its key is `key` */
+	char *key;
+	struct sfs_shard *shard; /* NULL: merged */
+	bool started;		 /* the first record is known: */
+	uint64_t base;		 /* its offset in the shard; 0 where offsets are the shard's */
+	uint64_t position;	 /* of sfs_view_read(), in the view */
+	bool positioned;	 /* it was set to where the view begins */
+	struct json_reader json; /* of a shard's JSON */
+	struct merged merged;
+};
+
+/* --- views of a shard --- */
+
+/* What of the shard counts here, read together. */
+struct extent {
+	uint64_t size, horizon;
+	bool closed, removed;
+};
+
+static struct extent shard_extent(struct sfs_view *view)
+{
+	struct sfs_shard *shard = view->shard;
+	SCOPED_LOCK(&shard->lock);
+	bool json = view->spec.json;
+	return (struct extent){
+		.size = json ? shard->json_size : shard->size,
+		.horizon = json ? shard->horizon_json_offset : shard->horizon_offset,
+		.closed = shard->closed,
+		.removed = shard->removed,
+	};
+}
+
+/* Finds where the view begins, if that is known by now. -ENODATA: it is not. */
+static int start_shard(struct sfs_view *view)
+{
+	if (view->started)
+		return 0;
+	uint64_t base = 0;
+	int r = shard_open(view->shard);
+	if (r == 0 && view->spec.start == SFS_FROM_TIME)
+		r = shard_since(view->shard, view->spec.since_ms, &base);
+	if (r == 0 && view->spec.start == SFS_FROM_TIME && view->spec.json)
+		r = shard_json_offset(view->shard, base, &base);
+	if (r < 0)
+		return r;
+	if (view->spec.start == SFS_FROM_NOW)
+		base = shard_extent(view).size;
+	view->base = base;
+	view->started = true;
+	return 0;
+}
+
+uint64_t sfs_view_size(struct sfs_view *view)
+{
+	if (!view->shard || start_shard(view) < 0)
+		return 0;
+	return shard_extent(view).size - view->base;
+}
+
+uint64_t sfs_view_horizon(struct sfs_view *view)
+{
+	if (!view->shard || start_shard(view) < 0)
+		return 0;
+	uint64_t horizon = shard_extent(view).horizon;
+	return horizon > view->base ? horizon - view->base : 0;
+}
+
+int sfs_view_pread(
+	struct sfs_view *view, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	if (!view->shard)
+		return -ESPIPE;
+	int r = start_shard(view);
+	if (r == -ENODATA || (r == 0 && offset > UINT64_MAX - view->base)) {
+		*ret_bytes = 0;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	offset += view->base;
+	return view->spec.json ? json_reader_read(&view->json, offset, buffer, bytes, ret_bytes)
+			       : sfs_shard_read(view->shard, offset, buffer, bytes, ret_bytes);
+}
+
+/* Where nothing follows: 0, or why nothing ever will. */
+static int shard_end(struct sfs_view *view)
+{
+	struct extent e = shard_extent(view);
+	if (e.removed)
+		return -ENOENT;
+	bool read = !view->started || view->position >= e.size - view->base;
+	return e.closed && read ? -EPIPE : 0;
+}
+
+static int read_shard(struct sfs_view *view, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	if (!view->positioned) {
+		view->position = sfs_view_horizon(view);
+		view->positioned = view->started;
+	}
+	size_t n = 0;
+	int r = sfs_view_pread(view, view->position, buffer, bytes, &n);
+	if (r == 0 && !n && bytes)
+		r = shard_end(view);
+	if (r < 0)
+		return r;
+	view->position += n;
+	*ret_bytes = n;
+	return 0;
+}
+
+/* The text offset at which reading goes on after an error: the horizon, or behind the chunk. */
+static int text_behind(struct sfs_view *view, uint64_t at, uint64_t *ret_offset)
+{
+	struct span *span = malloc(sizeof *span);
+	if (!span)
+		return -ENOMEM;
+	int r = shard_span(view->shard, at, UINT64_MAX, span);
+	if (r == 0)
+		at = span->ends[0];
+	else if (r == -EBADMSG)
+		at = span->limit;
+	else if (r == -ESTALE)
+		at = shard_extent(view).horizon;
+	segment_unref(span->segment);
+	free(span);
+	*ret_offset = at;
+	return r == -EBADMSG || r == -ESTALE || r == -ENODATA ? 0 : r;
+}
+
+static int skip_shard(struct sfs_view *view)
+{
+	uint64_t at = view->base + view->position;
+	int r = view->spec.json ? json_reader_behind(&view->json, at, &at)
+				: text_behind(view, at, &at);
+	if (r == 0)
+		view->position = at - view->base;
+	return r;
+}
+
+static bool shard_might_have(struct sfs_view *view)
+{
+	struct extent e = shard_extent(view);
+	if (e.removed || e.closed)
+		return true;
+	if (start_shard(view) < 0)
+		return false;
+	return !view->positioned ? e.size > view->base : e.size - view->base > view->position;
+}
+
+/* --- all views --- */
+
+static int check_spec(const struct sfs_view_spec *spec)
+{
+	if (spec->filter == SFS_OF_KEY && !sfs_key_valid(spec->key, spec->key_bytes))
+		return -EINVAL;
+	return 0;
+}
+
+static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
+{
+	view->spec = *spec;
+	view->spec.key = NULL;
+	if (spec->filter == SFS_OF_SHARD) {
+		view->shard = sfs_shard_ref(spec->shard);
+		json_reader_init(&view->json, view->shard);
+		int r = start_shard(view);
+		return r == -ENODATA ? 0 : r;
+	}
+	if (spec->filter == SFS_OF_KEY) {
+		view->key = malloc(spec->key_bytes);
+		if (!view->key)
+			return -ENOMEM;
+		view->spec.key = memcpy(view->key, spec->key, spec->key_bytes);
+	}
+	return merged_init(&view->merged, view->stream, &view->spec);
+}
+
+int sfs_view_open(
+	struct sfs_stream *stream, const struct sfs_view_spec *spec, struct sfs_view **ret_view)
+{
+	int r = check_spec(spec);
+	if (r < 0)
+		return r;
+	struct sfs_view *view = calloc(1, sizeof *view);
+	if (!view)
+		return -ENOMEM;
+	view->stream = sfs_stream_ref(stream);
+	r = init_view(view, spec);
+	if (r < 0) {
+		sfs_view_close(view);
+		return r;
+	}
+	*ret_view = view;
+	return 0;
+}
+
+void sfs_view_close(struct sfs_view *view)
+{
+	if (!view)
+		return;
+	json_reader_fini(&view->json);
+	merged_fini(&view->merged);
+	sfs_shard_unref(view->shard);
+	free(view->key);
+	sfs_stream_unref(view->stream);
+	free(view);
+}
+
+int sfs_view_read(struct sfs_view *view, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	return view->shard ? read_shard(view, buffer, bytes, ret_bytes)
+			   : merged_read(&view->merged, buffer, bytes, ret_bytes);
+}
+
+int sfs_view_skip(struct sfs_view *view)
+{
+	return view->shard ? skip_shard(view) : merged_skip(&view->merged);
+}
+
+static bool might_have(struct sfs_view *view)
+{
+	return view->shard ? shard_might_have(view) : merged_might_have(&view->merged);
+}
+
+bool sfs_view_wait(struct sfs_view *view, struct sfs_waiter *waiter)
+{
+	struct sfs_shard *shard = view->shard ? view->shard : merged_growing(&view->merged);
+	waiters_add(waiter, view->stream, shard);
+	/* If it was taken off its list meanwhile, it is being called, and that is the answer. */
+	return might_have(view) && sfs_view_cancel(waiter);
+}
