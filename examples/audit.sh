@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An audit of one key: when each of its records came, where it is, and what it says.
+# An audit of one key: for each of its records the time, the place and the content.
 #
 #   audit.sh STREAM KEY [SINCE]          audit.sh orders user-42 7d
 set -eu

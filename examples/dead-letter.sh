@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs a command on each record, one at a time; records that it fails on go to a dead-letter stream,
-# so that one bad record does not hold up the others. Progress is kept as a consumer's checkpoint.
+# Dead letters: runs a command on each record, one at a time. A record on which the command fails
+# goes to a dead-letter stream. So a bad record does not hold up the others. A consumer's checkpoint
+# keeps the progress.
 #
 #   dead-letter.sh STREAM NAME DEAD-STREAM COMMAND [ARGUMENT…]
 #
-# For records without NUL bytes, which a shell's variables cannot hold.
+# For records without NUL bytes only: a variable of the shell cannot hold them.
 set -eu
 stream=$1 name=$2 dead=$3
 shift 3
@@ -13,7 +14,7 @@ shift 3
 
 for checkpoint in "$stream/consumers/$name"/shard-*; do
 	shard=${checkpoint##*/} at=$(cat "$checkpoint")
-	horizon=$(sed -n "s/^$shard://p" "$stream/trim") # what is before it was trimmed
+	horizon=$(sed -n "s/^$shard://p" "$stream/trim") # records before it are trimmed
 	[ "$at" -ge "$horizon" ] || at=$horizon
 	{ tail -c +$((at + 1)) "$stream/$shard" || kill $$; } | while IFS= read -r record; do
 		printf '%s\n' "$record" | "$@" || printf '%s\n' "$record" >>"$dead/put"

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Fan-out: each of several commands gets every record that arrives from now on, at its own pace.
+# Fan-out: every command gets every record that arrives from now on, at its own pace.
 #
 #   fan-out.sh STREAM 'COMMAND 1' 'COMMAND 2' 'COMMAND 3' …
 #
-# Each reads the stream by itself; a slow one holds up none of the others, and no record is copied.
-# When this script is stopped, so are they.
+# Each command reads the stream by itself. So a slow command does not hold up the others, and no
+# record is copied. When this script stops, it stops the commands.
 set -eu
 stream=$1 pids=
 shift

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library without a mount: opens a store, makes a stream, appends what it is given on
- * standard input to one of its shards, and prints the shard from its start, waiting for each
- * record as a follower would.
+ * The C library without a mount. It opens a store, makes a stream, and appends standard input to
+ * one of its shards. Then it prints the shard from its start, and waits for each record as a
+ * follower would.
  *
  *     cc follow.c -o follow $(pkg-config --cflags --libs streamfs) -pthread
  *     printf 'one\ntwo\n' | ./follow /tmp/store greetings

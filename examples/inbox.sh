@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# An inbox for large files: whatever is copied to STREAM/drop/ (by cp, rsync, a camera, a scanner) is
-# brought to a folder once it is complete, its bytes checked, under the name it was dropped as.
-# (A file of one line, which is a record as any other, has its newline then.)
+# An inbox for large files. A file that was copied to STREAM/drop/ (by cp, rsync, a camera or a
+# scanner) comes to FOLDER when it is complete, under its own name. Its bytes are checked on the way.
+# (A file of one line is an ordinary record. It gets a newline if it had none.)
 #
 #   inbox.sh STREAM FOLDER
 #
-# Goes on where it stopped: what it has brought is before the checkpoint of the consumer "inbox".
+# The next run continues where this one stopped: the consumer "inbox" has the checkpoint.
 set -eu
 stream=$1 folder=$2 part=$2/.inbox.$$
 [ -d "$stream/consumers/inbox" ] || mkdir "$stream/consumers/inbox"

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Replays what arrived from a point in time on into another stream: what Kinesis calls AT_TIMESTAMP.
+# Replays the records that arrived from a point in time on into another stream. (Kinesis calls this
+# AT_TIMESTAMP.)
 # WHEN is an RFC 3339 time, seconds since 1970, or an age such as 15m.
 #
 #   replay.sh FROM WHEN TO
 #
-# Records keep their keys, and those of a key their order. It ends when it has come to the end.
+# Records keep their keys. The records of a key stay in order. It ends at the end of the stream.
 set -eu
 exec <"$1/since/$2/json/all"
 {
@@ -18,7 +19,7 @@ exec <"$1/since/$2/json/all"
 		{ printf %s "$data" | base64 -d && echo; } >>"$to"
 	elif [ "$(wc -l <"$1/$blob")" -eq 0 ]; then
 		{ cat "$1/$blob" && echo; } >>"$to"
-	else # a file that was dropped: its key is its name
+	else # a file from drop/: its key is its name
 		cp "$1/$blob" "$3/drop/$(printf %s "$data" | base64 -d)"
 	fi
 done
