@@ -33,18 +33,18 @@ struct bar {
 static const char usage[] =
 	"usage: fsck.streamfs STORE [-n] [-p|-a|-y] [-b DIR] [-v] [-h] [-V]\n"
 	"\n"
-	"Checks every byte of a store that is not mounted, and repairs what can be repaired\n"
-	"without losing a good one.\n"
+	"Checks every byte of a store that is not mounted. Repairs what it can repair without\n"
+	"losing a good byte.\n"
 	"\n"
-	"  -n               only look, change nothing\n"
-	"  -p, -a, -y       repair without asking; this is what happens without a flag, too\n"
-	"  -b DIR           where large payloads are kept; also -o blobs=DIR\n"
-	"  -v               say what was looked at\n"
-	"  -h, --help       this text\n"
-	"  -V, --version    the version\n"
+	"  -n               check only, write nothing\n"
+	"  -p, -a, -y       repair without asking; this is also the default\n"
+	"  -b DIR           the payloads of large records are in DIR; also -o blobs=DIR\n"
+	"  -v               print what was checked\n"
+	"  -h, --help       print this text\n"
+	"  -V, --version    print the version\n"
 	"\n"
-	"Exit: 0 no errors, 1 errors corrected, 4 errors left (5 both), 8 the check could not be\n"
-	"made, 16 usage.\n";
+	"Exit status: 0 no errors, 1 errors corrected, 4 errors left, 5 errors left and others\n"
+	"corrected, 8 the check was not possible, 16 wrong usage.\n";
 
 static void bar_clear(struct bar *bar)
 {

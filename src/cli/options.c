@@ -132,8 +132,7 @@ static int take_option(struct cli_options *options, const char *option, bool slo
 	case SET_TRACE:
 		return take_value(&options->trace, option, "names no area");
 	case REFUSE_AUTO:
-		return refuse(
-			option, "not offered: a mount whose daemon died must stay to be seen");
+		return refuse(option, "not offered: the mount of a dead daemon must stay visible");
 	case REFUSE_REMOUNT:
 		return refuse(option, "not offered: unmount it and mount it again");
 	case REFUSE_PERMISSIONS:

@@ -41,20 +41,20 @@ struct state {
 static const char usage[] =
 	"usage: streamfs STORE MOUNTPOINT [-o opt,...] [-f] [-d] [-h] [-V]\n"
 	"\n"
-	"Shows the streams kept in directory STORE as a filesystem at MOUNTPOINT.\n"
-	"A missing or empty STORE becomes a new one.\n"
+	"Shows the streams in the directory STORE as a filesystem at MOUNTPOINT.\n"
+	"A missing or empty STORE becomes a new store.\n"
 	"\n"
 	"  -o ro            read only\n"
-	"  -o blobs=DIR     keep large payloads in DIR\n"
+	"  -o blobs=DIR     keep the payloads of large records in DIR\n"
 	"  -o trace=AREAS   log what happens inside, by area: append+sync; see streamfs(1)\n"
-	"  -o allow_other   let other users in, as far as permissions do\n"
-	"  -f               stay in the foreground, log to standard error\n"
-	"  -d               the same, with every FUSE request\n"
-	"  -h, --help       this text\n"
-	"  -V, --version    versions\n"
+	"  -o allow_other   let other users in, as far as the permissions allow\n"
+	"  -f               stay in the foreground and log to standard error\n"
+	"  -d               like -f, and log every FUSE request\n"
+	"  -h, --help       print this text\n"
+	"  -V, --version    print the versions of streamfs and libfuse\n"
 	"\n"
-	"Unmount with umount or fusermount3 -u. Exit: 0 usable (with -f: unmounted), 1 usage,\n"
-	"2 system error, 32 mount failure.\n";
+	"To unmount: umount or fusermount3 -u. Exit status: 0 the mount is usable (with -f: it\n"
+	"was unmounted), 1 wrong usage, 2 system error, 32 the mount failed.\n";
 
 __attribute__((format(printf, 2, 3))) static int fail(int code, const char *format, ...)
 {
