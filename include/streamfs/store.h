@@ -27,12 +27,14 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+#define SFS_API extern "C" __attribute__((visibility("default")))
+#else
 #define SFS_API __attribute__((visibility("default")))
-
-/* Version of the library and its programs. */
-#define SFS_VERSION "0.1.0"
+#endif
 
 enum {
+	SFS_STORE_FORMAT = 2,	      /* of the stores that this library makes and opens */
 	SFS_NAME_MAX = 128,	      /* bytes of a stream's name */
 	SFS_KEY_MAX = 256,	      /* characters of a partition key (Amazon Kinesis's limit) */
 	SFS_KEY_MAX_BYTES = 1024,     /* ... which as UTF-8 take at most this many bytes */

@@ -22,8 +22,6 @@
 
 #include "streamfs/shard.h"
 
-#include <bsd/sys/queue.h>
-
 struct sfs_view;
 
 enum sfs_view_start {
@@ -78,7 +76,10 @@ SFS_API int sfs_view_skip(struct sfs_view *view);
 /* Waits for a view to have more. It is the caller's memory, until it was called or cancelled. */
 struct sfs_waiter {
 	void (*wake)(struct sfs_waiter *waiter); /* set by the caller */
-	LIST_ENTRY(sfs_waiter) link;		 /* the store's own, as is what follows */
+	struct {				 /* the store's own, as is what follows */
+		struct sfs_waiter *le_next;
+		struct sfs_waiter **le_prev;
+	} link; /* a LIST_ENTRY of sys/queue.h */
 	struct sfs_stream *stream;
 	struct sfs_shard *shard; /* NULL: any of the stream's */
 	bool waiting;

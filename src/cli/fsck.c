@@ -215,7 +215,7 @@ int main(int argc, char **argv)
 	if (options.help)
 		fputs(usage, stdout);
 	else if (options.version)
-		printf("fsck.streamfs %s\n", SFS_VERSION);
+		printf("fsck.streamfs %s\n", STREAMFS_VERSION);
 	else
 		return finish(check(&options));
 	return finish(0);

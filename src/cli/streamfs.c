@@ -269,7 +269,7 @@ static int start(const struct cli_options *options, const struct paths *paths)
 
 static int print_version(void)
 {
-	printf("streamfs %s (libfuse %s)\n", SFS_VERSION, fuse_pkgversion());
+	printf("streamfs %s (libfuse %s)\n", STREAMFS_VERSION, fuse_pkgversion());
 	return EXIT_SUCCESS;
 }
 

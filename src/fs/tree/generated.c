@@ -42,8 +42,6 @@ static const char readme[] =
 	"A shard can be opened to write only with O_APPEND (>>). New streams get the settings of\n"
 	".streamfs/defaults. The log has the reason of every EINVAL: journalctl -t streamfs.\n";
 
-enum { STORE_FORMAT = 1 };
-
 static int copy_text(const char *text, char **ret_text, size_t *ret_bytes)
 {
 	char *copy = strdup(text);
@@ -57,7 +55,8 @@ static int copy_text(const char *text, char **ret_text, size_t *ret_bytes)
 static int render_version(char **ret_text, size_t *ret_bytes)
 {
 	char text[128];
-	snprintf(text, sizeof(text), "streamfs %s\nformat %d\n", SFS_VERSION, STORE_FORMAT);
+	snprintf(text, sizeof(text), "streamfs %s\nformat %d\n", STREAMFS_VERSION,
+		SFS_STORE_FORMAT);
 	return copy_text(text, ret_text, ret_bytes);
 }
 

@@ -12,6 +12,7 @@
 #define STORE_FORMAT_H
 
 #include "bytes.h"
+#include "streamfs/store.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 #define FORMAT_WATERMARK_MAGIC 0x314B5257u /* "WRK1" */
 
 enum {
-	FORMAT_VERSION = 2,	      /* of the store as a whole, in streamfs.json */
+	FORMAT_VERSION = SFS_STORE_FORMAT,    /* of the store as a whole, in streamfs.json */
 	CHUNK_TEXT_MAX = 4 << 20,     /* text bytes of a chunk: one 4 MiB LZ4 block at most */
 	CHUNK_TEXT_TARGET = 1 << 20,  /* of one that is cut from something long */
 	CHUNK_META_MAX = 64 << 20,    /* raw meta bytes of a chunk */
