@@ -6,6 +6,7 @@
 #include "diag.h"
 #include "clock.h"
 #include "horizon.h"
+#include "number.h"
 #include "since.h"
 #include "store.h"
 #include "stream.h"
@@ -328,16 +329,7 @@ static int trim_to(struct sfs_stream *stream, const struct target *target, struc
 
 static bool parse_number(const char *text, uint64_t *ret_number)
 {
-	uint64_t number = 0;
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (!isdigit((unsigned char)*text) || number > UINT64_MAX / 10 - 1)
-			return false;
-		number = number * 10 + (uint64_t)(*text - '0');
-	}
-	*ret_number = number;
-	return true;
+	return number_parse(text, UINT64_MAX, ret_number) == 0;
 }
 
 /* "shard-0000:4711", with the shard's name as it is shown. */
