@@ -31,6 +31,14 @@ struct sfs_shard_info {
 	uint32_t parent_count; /* sfs_shard_parents() has their numbers */
 };
 
+/*
+ * The name of a shard is its number with four digits at least: "shard-0007", "shard-12345". Only
+ * that form is parsed; -EINVAL for any other text.
+ */
+enum { SFS_SHARD_NAME_MAX = 20 }; /* bytes, with the NUL */
+SFS_API void sfs_shard_name(uint32_t number, char name[SFS_SHARD_NAME_MAX]);
+SFS_API int sfs_shard_parse_name(const char *name, uint32_t *ret_number);
+
 SFS_API struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard);
 SFS_API void sfs_shard_unref(struct sfs_shard *shard); /* NULL is fine */
 

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "shard.h"
+#include "shard_name.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -436,7 +437,7 @@ static int check_name(struct shard_check *s, const char *name, struct buf *bases
 {
 	char path[SHARD_PATH_MAX + NAME_MAX];
 	uint64_t base;
-	snprintf(path, sizeof path, "%s/shard-%04u/%s", s->shard->stream->home.name,
+	snprintf(path, sizeof path, "%s/" SHARD_NAME_FORMAT "/%s", s->shard->stream->home.name,
 		s->shard->number, name);
 	if (segment_parse_name(name, &base) == 0)
 		return buf_append(bases, &base, sizeof base);

@@ -6,6 +6,7 @@
 #include "consumers.h"
 #include "documents.h"
 #include "shard.h"
+#include "shard_name.h"
 #include "stream.h"
 
 #include <fcntl.h>
@@ -91,8 +92,8 @@ static void check_parents(struct stream_check *s)
 				shard_numbered(s->stream, shard->parents[k]);
 			if (parent && !parent->closed)
 				check_finding(s->check, false,
-					"streams/%s/" STREAM_DOCUMENT
-					": shard-%04u has shard-%04u, which is open, as a parent",
+					"streams/%s/" STREAM_DOCUMENT ": " SHARD_NAME_FORMAT
+					" has " SHARD_NAME_FORMAT ", which is open, as a parent",
 					s->stream->home.name, shard->number, parent->number);
 		}
 	}
@@ -121,7 +122,7 @@ static const struct sfs_shard *find_shard(const struct sfs_stream *stream, const
 {
 	for (size_t i = 0; i < stream->shard_count; i++) {
 		char expected[32];
-		snprintf(expected, sizeof expected, "shard-%04u", stream->shards[i]->number);
+		snprintf(expected, sizeof expected, SHARD_NAME_FORMAT, stream->shards[i]->number);
 		if (!strcmp(name, expected))
 			return stream->shards[i];
 	}

@@ -2,6 +2,7 @@
 /* What the store tells about itself: a stream's stats as JSON, all counters for Prometheus. */
 #include "cleanup.h"
 #include "consumers.h"
+#include "shard_name.h"
 #include "stream.h"
 #include "store.h"
 
@@ -20,14 +21,14 @@ static json_t *parents_to_json(const struct sfs_shard *shard)
 {
 	json_t *parents = json_array();
 	for (uint32_t i = 0; i < shard->parent_count; i++)
-		json_array_append_new(parents, json_sprintf("shard-%04u", shard->parents[i]));
+		json_array_append_new(parents, json_sprintf(SHARD_NAME_FORMAT, shard->parents[i]));
 	return parents;
 }
 
 static json_t *shard_stats(const struct sfs_shard *shard, const struct sfs_shard_info *info)
 {
 	char name[32];
-	snprintf(name, sizeof name, "shard-%04u", info->number);
+	snprintf(name, sizeof name, SHARD_NAME_FORMAT, info->number);
 	uint64_t retained = info->size_bytes - info->horizon_offset;
 	return json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "name",
 		name, "state", state_names[info->state], "hash_range", "first", info->hash_first,
@@ -50,8 +51,8 @@ static int add_shard(
 	struct sfs_shard *shard;
 	int r = sfs_stream_shard(stream, number, &shard);
 	if (r < 0) {
-		json_t *broken = json_pack("{s:o,s:s}", "name", json_sprintf("shard-%04u", number),
-			"state", "unreadable");
+		json_t *broken = json_pack("{s:o,s:s}", "name",
+			json_sprintf(SHARD_NAME_FORMAT, number), "state", "unreadable");
 		return json_array_append_new(shards, broken) < 0 ? -ENOMEM : 0;
 	}
 	struct sfs_shard_info info;
@@ -77,10 +78,10 @@ static int add_lag(void *context, const char *name, const struct consumer_lag *l
 	}
 	if (!lag)
 		return 0;
-	json_t *entry =
-		json_pack("{s:o,s:I,s:I,s:I,s:f}", "shard", json_sprintf("shard-%04u", lag->shard),
-			"offset", (json_int_t)lag->offset, "lag_records", (json_int_t)lag->records,
-			"lag_bytes", (json_int_t)lag->bytes, "lag_seconds", lag->seconds);
+	json_t *entry = json_pack("{s:o,s:I,s:I,s:I,s:f}", "shard",
+		json_sprintf(SHARD_NAME_FORMAT, lag->shard), "offset", (json_int_t)lag->offset,
+		"lag_records", (json_int_t)lag->records, "lag_bytes", (json_int_t)lag->bytes,
+		"lag_seconds", lag->seconds);
 	return json_array_append_new(json_object_get(last, "checkpoints"), entry) < 0 ? -ENOMEM : 0;
 }
 
@@ -281,7 +282,7 @@ static int put_shards(void *context, struct sfs_stream *stream)
 		struct sfs_shard *shard = stream->shards[i];
 		if (atomic_load(&shard->opened))
 			r = buf_printf(f->out,
-				"streamfs_%s{stream=\"%s\",shard=\"shard-%04u\"} %llu\n",
+				"streamfs_%s{stream=\"%s\",shard=\"" SHARD_NAME_FORMAT "\"} %llu\n",
 				shard_rows[f->which].name, stream->home.name, shard->number,
 				(unsigned long long)shard_figure(shard, f->which));
 	}
@@ -339,7 +340,8 @@ static int put_lag(struct buf *b, const struct lag_row *row, int which)
 	const double figures[] = {
 		(double)row->lag.records, (double)row->lag.bytes, row->lag.seconds};
 	return buf_printf(b,
-		"streamfs_consumer_lag_%s{stream=\"%s\",consumer=\"%s\",shard=\"shard-%04u\"} "
+		"streamfs_consumer_lag_%s{stream=\"%s\",consumer=\"%s\",shard=\"" SHARD_NAME_FORMAT
+		"\"} "
 		"%.*f\n",
 		names[which], row->stream, row->consumer, row->lag.shard, which == 2 ? 3 : 0,
 		figures[which]);

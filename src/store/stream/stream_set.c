@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "documents.h"
 #include "shard.h"
+#include "shard_name.h"
 #include "store.h"
 #include "syncer.h"
 #include "tidier.h"
@@ -172,7 +173,8 @@ static int write_new(struct sfs_stream *stream)
 	temporary_name(stream, temporary);
 	int r = disk_mkdir(&store->env.disk, store->env.streams_dir, temporary);
 	for (size_t i = 0; r == 0 && i < stream->shard_count; i++) {
-		snprintf(path, sizeof path, "%s/shard-%04u", temporary, stream->shards[i]->number);
+		snprintf(path, sizeof path, "%s/" SHARD_NAME_FORMAT, temporary,
+			stream->shards[i]->number);
 		r = disk_mkdir(&store->env.disk, store->env.streams_dir, path);
 	}
 	if (r == 0)

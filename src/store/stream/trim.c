@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "horizon.h"
 #include "number.h"
+#include "shard_name.h"
 #include "since.h"
 #include "store.h"
 #include "stream.h"
@@ -239,7 +240,7 @@ static void remove_shard_directory(struct sfs_stream *stream, struct sfs_shard *
 	shard_path(shard, from, "");
 	snprintf(aside, sizeof aside, ".%s.%llu-%u%s", stream->home.name,
 		(unsigned long long)stream->id, shard->number, DISK_TMP_SUFFIX);
-	snprintf(to, sizeof to, "%s/shard-%04u", aside, shard->number);
+	snprintf(to, sizeof to, "%s/" SHARD_NAME_FORMAT, aside, shard->number);
 	int r = stream->home.removed ? -ENOENT
 				     : disk_mkdir(&store->env.disk, store->env.streams_dir, aside);
 	if (r == 0 || r == -EEXIST)
@@ -287,7 +288,7 @@ static int trim_held(struct sfs_stream *stream, const struct target *target, str
 	if (r < 0)
 		return r;
 	if (target->kind == TRIM_OFFSET && !has_shard(shards, count, target->shard)) {
-		diag_set(diag, "there is no shard-%04u", target->shard);
+		diag_set(diag, "there is no " SHARD_NAME_FORMAT, target->shard);
 		return -EINVAL;
 	}
 	_cleanup_free_ struct horizon *horizons = calloc(count, sizeof *horizons);
@@ -296,7 +297,7 @@ static int trim_held(struct sfs_stream *stream, const struct target *target, str
 	uint64_t next_sequence;
 	int found = find_horizons(shards, count, target, horizons, &next_sequence);
 	if (found == -EINVAL)
-		diag_set(diag, "shard-%04u:%llu: no record begins there", target->shard,
+		diag_set(diag, SHARD_NAME_FORMAT ":%llu: no record begins there", target->shard,
 			(unsigned long long)target->value);
 	if (found == 0 && target->kind == TRIM_SEQUENCE && target->value > next_sequence) {
 		diag_set(diag, "%llu: the next record has sequence number %llu",
@@ -336,13 +337,11 @@ static bool parse_number(const char *text, uint64_t *ret_number)
 static bool parse_place(const char *text, struct target *ret_target)
 {
 	const char *colon = strchr(text, ':');
-	char name[24];
-	unsigned number;
-	if (!colon || sscanf(text, "shard-%9u:", &number) != 1)
+	char name[SFS_SHARD_NAME_MAX];
+	if (!colon || colon - text >= SFS_SHARD_NAME_MAX)
 		return false;
-	int n = snprintf(name, sizeof name, "shard-%04u", number);
-	ret_target->shard = number;
-	return n == colon - text && memcmp(name, text, (size_t)n) == 0 &&
+	snprintf(name, sizeof name, "%.*s", (int)(colon - text), text);
+	return sfs_shard_parse_name(name, &ret_target->shard) == 0 &&
 	       parse_number(colon + 1, &ret_target->value);
 }
 
@@ -398,7 +397,7 @@ int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_
 		r = shard_open(shards[i]);
 		if (r < 0)
 			break;
-		r = buf_printf(&text, "shard-%04u:%llu\n", shards[i]->number,
+		r = buf_printf(&text, SHARD_NAME_FORMAT ":%llu\n", shards[i]->number,
 			(unsigned long long)horizon_now(shards[i]).offset);
 	}
 	if (r == 0)
