@@ -74,9 +74,9 @@ static_assert(offsetof(struct chunk_header, header_hash) == 112, "chunk header h
 enum meta_section {
 	META_KEY = 1,	/* the one key of all records: its bytes */
 	META_KEYS = 2,	/* count, then {bytes, key} each; then per record a code:
-			 * 0 the next key of the table not named yet, 1 no key, n the key n - 2 */
+			 * 0 the next key of the table, 1 no key, n the key n - 2 */
 	META_TIMES = 3, /* runs {records, ms since the run before}, the first from arrival_ms */
-	META_CLAIMS = 4, /* count, then {records since the last claim, SHA-256, payload bytes} */
+	META_CLAIMS = 4, /* count, then {records between claims, SHA-256, payload bytes} */
 };
 
 /* NNN.idx: struct index_header, then struct index_entry of each chunk, by rising text offset. */
