@@ -37,7 +37,7 @@ static void remove_locked(struct waiters *waiters, struct sfs_waiter *waiter)
 	atomic_fetch_sub(&waiters->count, 1);
 }
 
-bool sfs_view_cancel(struct sfs_waiter *waiter)
+bool waiters_remove(struct sfs_waiter *waiter)
 {
 	if (!waiter->stream)
 		return false;

@@ -32,6 +32,8 @@ void waiters_fini(struct waiters *waiters);
 
 /* Puts the waiter on the list of the shard, or with NULL on the stream's. */
 void waiters_add(struct sfs_waiter *waiter, struct sfs_stream *stream, struct sfs_shard *shard);
+/* Takes a waiter off its list. False: it is on none, or was never put on one. */
+bool waiters_remove(struct sfs_waiter *waiter);
 
 /* Takes those who wait for records of the shard; right after records were published. */
 void waiters_take(struct sfs_shard *shard, struct waiter_list *due);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One notion serves all views. Those of a shard are bytes with offsets; those of a key or of all
- * are merged from cursors (merged.c).
+ * are merged from cursors (fan_in.c).
  */
 #include "cleanup.h"
 #include "json_reader.h"
 #include "key_rule.h"
-#include "merged.h"
+#include "fan_in.h"
 #include "since.h"
 #include "stream.h"
 #include "store.h"
@@ -23,7 +23,7 @@ struct sfs_view {
 	uint64_t position;	 /* of sfs_view_read(), in the view */
 	bool positioned;	 /* it was set to where the view begins */
 	struct json_reader json; /* of a shard's JSON */
-	struct merged merged;
+	struct fan_in fan_in;
 };
 
 /* --- views of a shard --- */
@@ -190,7 +190,7 @@ static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
 			return -ENOMEM;
 		view->spec.key = memcpy(view->key, spec->key, spec->key_bytes);
 	}
-	return merged_init(&view->merged, view->stream, &view->spec);
+	return fan_in_init(&view->fan_in, view->stream, &view->spec);
 }
 
 int sfs_view_open(
@@ -217,7 +217,7 @@ void sfs_view_close(struct sfs_view *view)
 	if (!view)
 		return;
 	json_reader_fini(&view->json);
-	merged_fini(&view->merged);
+	fan_in_fini(&view->fan_in);
 	sfs_shard_unref(view->shard);
 	free(view->key);
 	sfs_stream_unref(view->stream);
@@ -227,23 +227,28 @@ void sfs_view_close(struct sfs_view *view)
 int sfs_view_read(struct sfs_view *view, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	return view->shard ? read_shard(view, buffer, bytes, ret_bytes)
-			   : merged_read(&view->merged, buffer, bytes, ret_bytes);
+			   : fan_in_read(&view->fan_in, buffer, bytes, ret_bytes);
 }
 
 int sfs_view_skip(struct sfs_view *view)
 {
-	return view->shard ? skip_shard(view) : merged_skip(&view->merged);
+	return view->shard ? skip_shard(view) : fan_in_skip(&view->fan_in);
 }
 
 static bool might_have(struct sfs_view *view)
 {
-	return view->shard ? shard_might_have(view) : merged_might_have(&view->merged);
+	return view->shard ? shard_might_have(view) : fan_in_might_have(&view->fan_in);
 }
 
 bool sfs_view_wait(struct sfs_view *view, struct sfs_waiter *waiter)
 {
-	struct sfs_shard *shard = view->shard ? view->shard : merged_growing(&view->merged);
+	struct sfs_shard *shard = view->shard ? view->shard : fan_in_growing(&view->fan_in);
 	waiters_add(waiter, view->stream, shard);
 	/* If it was taken off its list meanwhile, it is being called, and that is the answer. */
-	return might_have(view) && sfs_view_cancel(waiter);
+	return might_have(view) && waiters_remove(waiter);
+}
+
+bool sfs_view_cancel(struct sfs_waiter *waiter)
+{
+	return waiters_remove(waiter);
 }

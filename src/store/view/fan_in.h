@@ -8,8 +8,8 @@
  * where chunks are large. Cursors that are not at hand are parked beyond a bound of memory and
  * files. One thread at a time.
  */
-#ifndef STORE_MERGED_H
-#define STORE_MERGED_H
+#ifndef STORE_FAN_IN_H
+#define STORE_FAN_IN_H
 
 #include "cursor.h"
 #include "render.h"
@@ -18,7 +18,7 @@
 
 struct source;
 
-struct merged {
+struct fan_in {
 	struct sfs_stream *stream;
 	const struct sfs_view_spec *spec; /* borrowed, with its key */
 	unsigned shape;			  /* of the stream, when the sources were made */
@@ -42,14 +42,14 @@ struct merged {
 	bool mid_record;	   /* the last byte handed out was no newline */
 };
 
-int merged_init(struct merged *m, struct sfs_stream *stream, const struct sfs_view_spec *spec);
-void merged_fini(struct merged *m);
+int fan_in_init(struct fan_in *f, struct sfs_stream *stream, const struct sfs_view_spec *spec);
+void fan_in_fini(struct fan_in *f);
 /* As sfs_view_read() and sfs_view_skip(). */
-int merged_read(struct merged *m, void *buffer, size_t bytes, size_t *ret_bytes);
-int merged_skip(struct merged *m);
-/* Whether merged_read() might bring something else than 0 bytes. */
-bool merged_might_have(struct merged *m);
+int fan_in_read(struct fan_in *f, void *buffer, size_t bytes, size_t *ret_bytes);
+int fan_in_skip(struct fan_in *f);
+/* Whether fan_in_read() might bring something else than 0 bytes. */
+bool fan_in_might_have(struct fan_in *f);
 /* The only shard that may get more for this view; NULL: any. */
-struct sfs_shard *merged_growing(struct merged *m);
+struct sfs_shard *fan_in_growing(struct fan_in *f);
 
 #endif
