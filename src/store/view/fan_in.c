@@ -2,123 +2,35 @@
 #include "fan_in.h"
 
 #include "cleanup.h"
-#include "store.h"
+#include "lock.h"
 #include "route.h"
-#include "since.h"
+#include "stream.h"
+#include "trace.h"
 
-enum {
-	LOADED_MAX = 64,	     /* cursors that hold a chunk and a file */
-	LOADED_BYTES_MAX = 64 << 20, /* ... and what they hold */
-	RENDER_BYTES = 64 << 10,     /* JSON that is rendered at a time */
-};
+#include <inttypes.h>
 
-struct source {
-	struct sfs_shard *shard;
-	struct cursor cursor;
-	bool started;	  /* the cursor is at its first record */
-	bool from_first;  /* it came after the view was opened */
-	bool closed;	  /* will have no more than it has */
-	bool done;	  /* ... and was read to its end */
-	bool queued;	  /* in the heap, or at hand */
-	bool kept;	  /* while a new list is made: it is on that, too */
-	int error;	  /* it could not be opened */
-	uint64_t head_ms; /* of its next record; 0 where an error is next */
-	uint64_t checked; /* turn in which the horizon was looked at */
-	bool is_loaded;
-	size_t bytes;
-	TAILQ_ENTRY(source) loaded;
-};
+enum { RENDER_BYTES = 64 << 10 }; /* JSON that is rendered at a time */
 
-/* --- the heap --- */
+/* ---- the table of sources ---- */
 
-static bool is_before(const struct source *a, const struct source *b)
+static void free_source(struct fan_in *f, struct source *s)
 {
-	if (a->head_ms != b->head_ms)
-		return a->head_ms < b->head_ms;
-	return a->shard->number < b->shard->number;
-}
-
-static void heap_push(struct fan_in *f, struct source *s)
-{
-	size_t i = f->heap_count++;
-	for (; i && is_before(s, f->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		f->heap[i] = f->heap[(i - 1) / 2];
-	f->heap[i] = s;
-}
-
-static struct source *heap_pop(struct fan_in *f)
-{
-	struct source *top = f->heap[0], *last = f->heap[--f->heap_count];
-	size_t i = 0;
-	for (size_t child; (child = 2 * i + 1) < f->heap_count; i = child) {
-		if (child + 1 < f->heap_count && is_before(f->heap[child + 1], f->heap[child]))
-			child++;
-		if (!is_before(f->heap[child], last))
-			break;
-		f->heap[i] = f->heap[child];
-	}
-	f->heap[i] = last;
-	return top;
-}
-
-/* --- what the cursors hold --- */
-
-static void unload(struct fan_in *f, struct source *s)
-{
-	if (!s->is_loaded)
-		return;
-	TAILQ_REMOVE(&f->loaded, s, loaded);
-	f->loaded_count--;
-	f->loaded_bytes -= s->bytes;
-	s->is_loaded = false;
-	cursor_park(&s->cursor);
-}
-
-/* The cursor was used: the ones that were not for longest are parked. */
-static void used(struct fan_in *f, struct source *s)
-{
-	if (s->is_loaded) {
-		TAILQ_REMOVE(&f->loaded, s, loaded);
-		f->loaded_bytes -= s->bytes;
-	} else {
-		f->loaded_count++;
-	}
-	s->bytes = cursor_bytes(&s->cursor);
-	s->is_loaded = true;
-	f->loaded_bytes += s->bytes;
-	TAILQ_INSERT_HEAD(&f->loaded, s, loaded);
-	while (f->loaded_count > 1 &&
-		(f->loaded_count > LOADED_MAX || f->loaded_bytes > LOADED_BYTES_MAX)) {
-		struct source *oldest = TAILQ_LAST(&f->loaded, loaded_list);
-		if (oldest == f->current || oldest == s)
-			oldest = TAILQ_PREV(oldest, loaded_list, loaded);
-		if (!oldest || oldest == f->current || oldest == s)
-			break;
-		unload(f, oldest);
-	}
-}
-
-/* --- the table of sources --- */
-
-static void source_free(struct fan_in *f, struct source *s)
-{
-	unload(f, s);
-	cursor_fini(&s->cursor);
-	free(s);
+	loaded_park(&f->loaded, s);
+	source_free(s);
 }
 
 static struct source *find_source(const struct fan_in *f, uint32_t number)
 {
-	size_t low = 0, high = f->count;
+	size_t low = 0, high = f->sources.count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (f->sources[middle]->shard->number < number)
+		if (f->sources.items[middle]->shard->number < number)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	bool found = low < f->count && f->sources[low]->shard->number == number;
-	return found ? f->sources[low] : NULL;
+	struct source *s = low < f->sources.count ? f->sources.items[low] : NULL;
+	return s && s->shard->number == number ? s : NULL;
 }
 
 /* Whether records of the view can be in the shard. */
@@ -128,38 +40,22 @@ static bool has_part(const struct fan_in *f, const struct sfs_shard *shard, stru
 	       (hash_key_le(shard->hash_first, hash) && hash_key_le(hash, shard->hash_last));
 }
 
-static struct source *source_new(struct fan_in *f, struct sfs_shard *shard)
-{
-	struct source *s = calloc(1, sizeof *s);
-	if (!s)
-		return NULL;
-	s->shard = shard;
-	s->from_first = f->listed;
-	bool keyed = f->spec->filter == SFS_OF_KEY;
-	cursor_init(&s->cursor, shard, 0, keyed ? f->spec->key : NULL, f->spec->key_bytes);
-	return s;
-}
-
 /*
- * A shard is gone: its records that were not read are lost. Or numbering started over, before there
- * were any records, and it has another range now.
+ * Its shard is gone: the records that were not read are lost. Or numbering started over before
+ * there were any records, and another shard has the number now.
  */
 static void drop_source(struct fan_in *f, struct source *s)
 {
-	{
-		SCOPED_LOCK(&s->shard->lock);
-		f->lost = f->lost || (s->shard->removed && s->started && !s->done &&
-					     s->cursor.offset < s->shard->size);
-	}
+	f->lost = f->lost || source_lost_records(s);
 	if (f->current == s)
 		f->current = NULL;
-	if (f->out_source == s)
-		f->out_source = NULL;
-	source_free(f, s);
+	if (f->out.source == s)
+		f->out.source = NULL;
+	free_source(f, s);
 }
 
-/* Fills the lists with the present shards; those that are known keep their source. */
-static int list_sources(struct fan_in *f, struct source **sources, size_t *count)
+/* Fills a new table with the present shards. Those that are known keep their source. */
+static int list_sources(struct fan_in *f, struct source_vector *table)
 {
 	struct hash_key hash = {0};
 	if (f->spec->filter == SFS_OF_KEY)
@@ -171,118 +67,93 @@ static int list_sources(struct fan_in *f, struct source **sources, size_t *count
 		struct source *s = find_source(f, shard->number);
 		bool known = s && s->shard == shard;
 		if (!known)
-			s = source_new(f, shard);
+			s = source_new(shard, f->spec);
 		if (!s)
 			return -ENOMEM;
 		s->kept = known;
+		s->from_first = known ? s->from_first : f->listed;
 		s->closed = shard->closed;
-		sources[(*count)++] = s;
+		assert(!table->count ||
+			table->items[table->count - 1]->shard->number < shard->number);
+		table->items[table->count++] = s;
 	}
 	return 0;
 }
 
-/* Puts a new list in place. The heap is made anew, of what stays. */
-static void set_sources(
-	struct fan_in *f, struct source **sources, struct source **heap, size_t count)
+/* Gives up a new table that could not be filled. */
+static void discard_table(struct fan_in *f, struct source_vector *table)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		if (!f->sources[i]->kept)
-			drop_source(f, f->sources[i]);
-		else
-			f->sources[i]->kept = false;
-	}
-	free(f->sources);
-	free(f->heap);
-	f->sources = sources;
-	f->heap = heap;
-	f->count = count;
-	f->heap_count = 0;
-	for (size_t i = 0; i < count; i++)
-		sources[i]->queued = sources[i] == f->current;
+	for (size_t i = 0; i < table->count; i++)
+		if (!table->items[i]->kept)
+			source_free(table->items[i]);
+	for (size_t i = 0; i < f->sources.count; i++)
+		f->sources.items[i]->kept = false;
+	vector_fini(table);
 }
 
-/* The caller holds home.lock. */
-static int refresh_held(struct fan_in *f)
+/* Puts a new table in the place of the old one. The heap is made again, of what stays. */
+static void set_table(struct fan_in *f, struct source_vector *table)
 {
+	for (size_t i = 0; i < f->sources.count; i++) {
+		struct source *s = f->sources.items[i];
+		if (s->kept)
+			s->kept = false;
+		else
+			drop_source(f, s);
+	}
+	vector_fini(&f->sources);
+	f->sources = *table;
+	vector_clear(&f->heap);
+	for (size_t i = 0; i < table->count; i++)
+		table->items[i]->queued = table->items[i] == f->current;
+}
+
+static int refresh_locked(struct fan_in *f)
+{
+	ASSERT_RDLOCKED(&f->stream->home.lock);
 	f->removed = f->stream->home.removed;
 	if (f->removed)
 		return -ENOENT;
 	unsigned shape = atomic_load(&f->stream->shape);
-	size_t room = f->stream->shard_count ? f->stream->shard_count : 1, count = 0;
-	struct source **sources = calloc(room, sizeof(struct source *));
-	struct source **heap = calloc(room, sizeof(struct source *));
-	int r = sources && heap ? list_sources(f, sources, &count) : -ENOMEM;
+	struct source_vector table = {0};
+	int r = vector_reserve(&table, f->stream->shard_count);
+	if (r == 0)
+		r = vector_reserve(&f->heap, f->stream->shard_count);
+	if (r == 0)
+		r = list_sources(f, &table);
 	if (r < 0) {
-		for (size_t i = 0; i < count; i++)
-			if (!sources[i]->kept)
-				source_free(f, sources[i]);
-		for (size_t i = 0; i < f->count; i++)
-			f->sources[i]->kept = false;
-		free(sources);
-		free(heap);
+		discard_table(f, &table);
 		return r;
 	}
-	set_sources(f, sources, heap, count);
+	set_table(f, &table);
 	f->shape = shape;
 	f->listed = true;
+	TRACE(read, "stream %" PRIu64 ": a fan-in over %zu of %zu shards", f->stream->id,
+		f->sources.count, f->stream->shard_count);
 	return 0;
 }
 
-/* Brings the table of sources up to date. Takes no lock, as a rule: home.lock can be held long.
- */
+/* Brings the table up to date. Takes no lock as a rule, because home.lock can be held for long. */
 static int refresh(struct fan_in *f)
 {
 	if (f->listed && !f->removed && atomic_load(&f->stream->shape) == f->shape)
 		return 0;
-	pthread_rwlock_rdlock(&f->stream->home.lock);
-	int r = refresh_held(f);
-	pthread_rwlock_unlock(&f->stream->home.lock);
-	return r;
+	SCOPED_RDLOCK(&f->stream->home.lock);
+	return refresh_locked(f);
 }
 
-/* --- the next record of each --- */
+/* ---- the order ---- */
 
-/* Finds the first record. -ENODATA: it is not there yet. */
-static int start_source(struct fan_in *f, struct source *s)
-{
-	int r = shard_open(s->shard);
-	if (r < 0)
-		return r;
-	if (f->spec->start == SFS_FROM_TIME) {
-		r = shard_since(s->shard, f->spec->since_ms, &s->cursor.offset);
-		if (r < 0)
-			return r;
-	} else {
-		SCOPED_LOCK(&s->shard->lock);
-		bool now = f->spec->start == SFS_FROM_NOW && !s->from_first;
-		s->cursor.offset = now ? s->shard->size : s->shard->horizon_offset;
-	}
-	s->started = true;
-	return 0;
-}
-
-/*
- * Looks for the next record of a source; it has a place in the order then. So has an error: the
- * first. -ENODATA: nothing.
- */
+/* Looks for the source's next record. -ENODATA: there is none at present. */
 static int peek(struct fan_in *f, struct source *s)
 {
-	int r = s->started ? 0 : start_source(f, s);
-	if (r == 0)
-		r = cursor_has_more(&s->cursor) ? cursor_arrival(&s->cursor, &s->head_ms)
-						: -ENODATA;
-	if (s->started && r != -ENODATA)
-		used(f, s);
-	s->queued = r != -ENODATA;
-	if (r == -ENODATA) {
-		unload(f, s);
-		s->done = s->closed;
-		return r;
-	}
-	s->error = s->started ? 0 : r;
+	int r = source_peek(s, f->spec);
+	s->queued = r == 0;
 	if (r < 0)
-		s->head_ms = 0;
-	return 0;
+		loaded_park(&f->loaded, s);
+	else if (s->started)
+		loaded_use(&f->loaded, s, f->current);
+	return r;
 }
 
 static bool is_blocked(const struct fan_in *f, const struct source *s)
@@ -295,15 +166,16 @@ static bool is_blocked(const struct fan_in *f, const struct source *s)
 	return false;
 }
 
-/* Queues all that have a next record and whose parents are done; parents stand before children. */
+/* Queues each source that has a next record and may have its turn. Parents stand before children.
+ */
 static void gather(struct fan_in *f)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		struct source *s = f->sources[i];
+	for (size_t i = 0; i < f->sources.count; i++) {
+		struct source *s = f->sources.items[i];
 		if (s->queued || s->done || is_blocked(f, s))
 			continue;
 		if (peek(f, s) == 0)
-			heap_push(f, s);
+			source_heap_push(&f->heap, s);
 	}
 }
 
@@ -313,7 +185,7 @@ static void release_current(struct fan_in *f)
 	f->current = NULL;
 }
 
-/* Puts the source whose record is next at hand. -ENODATA: there is none. */
+/* Makes the source current whose record is next. -ENODATA: there is none. */
 static int choose(struct fan_in *f)
 {
 	struct source *s = f->current;
@@ -323,33 +195,35 @@ static int choose(struct fan_in *f)
 		release_current(f);
 		if (s->done)
 			gather(f);
-	} else if (s && f->heap_count && f->heap[0]->head_ms < s->head_ms) {
-		heap_push(f, s);
+	} else if (s && f->heap.count && f->heap.items[0]->head_ms < s->head_ms) {
+		source_heap_push(&f->heap, s);
 		f->current = NULL;
 	}
-	if (!f->current && !f->heap_count)
+	if (!f->current && !f->heap.count)
 		return -ENODATA;
 	if (!f->current)
-		f->current = heap_pop(f);
+		f->current = source_heap_pop(&f->heap);
+	assert(f->current->queued);
 	return 0;
 }
 
-/* --- reading --- */
-
-static uint64_t until(const struct fan_in *f)
+/* Records of the current source are next up to this arrival. */
+static uint64_t until_ms(const struct fan_in *f)
 {
-	return f->heap_count ? f->heap[0]->head_ms : UINT64_MAX;
+	return f->heap.count ? f->heap.items[0]->head_ms : UINT64_MAX;
 }
 
-/* What makes the source at hand unreadable, if anything does. */
+/* ---- reading ---- */
+
+/* What makes the current source unreadable, if anything does. */
 static int check_current(struct fan_in *f)
 {
 	struct source *s = f->current;
 	if (s->error)
 		return s->error;
-	if (s->checked == f->turn)
+	if (s->checked_turn == f->turn)
 		return 0;
-	s->checked = f->turn;
+	s->checked_turn = f->turn;
 	return cursor_check_horizon(&s->cursor);
 }
 
@@ -358,7 +232,7 @@ static int copy_text(struct fan_in *f, uint8_t *buffer, size_t room, size_t *ret
 	struct cursor *cursor = &f->current->cursor;
 	const uint8_t *text;
 	size_t bytes;
-	int r = cursor_text(cursor, until(f), &text, &bytes);
+	int r = cursor_text(cursor, until_ms(f), &text, &bytes);
 	if (r < 0)
 		return r;
 	if (bytes > room)
@@ -369,72 +243,72 @@ static int copy_text(struct fan_in *f, uint8_t *buffer, size_t room, size_t *ret
 	return 0;
 }
 
-/* Where a record that was rendered begins: in the JSON, and at the latest in the text. */
-struct mark {
-	size_t out;
-	uint64_t text_offset;
-};
+static void drop_rendered(struct rendered *out)
+{
+	out->bytes.size = out->at = 0;
+	out->source = NULL;
+}
 
-/* What was rendered ahead and is trimmed by now is not handed out. */
+/* Drops what was rendered ahead if a trim took its records in the meantime. */
 static void drop_trimmed(struct fan_in *f)
 {
-	const struct mark *marks = (const struct mark *)(void *)f->marks.data;
-	size_t i = f->marks.size / sizeof *marks;
-	struct source *s = f->out_source;
-	if (!s || s != f->current || f->out_at >= f->out.size)
+	struct rendered *out = &f->out;
+	struct source *s = out->source;
+	if (!s || s != f->current || out->at >= out->bytes.size)
 		return;
-	while (i > 1 && marks[i - 1].out > f->out_at)
+	size_t i = out->marks.count - 1;
+	while (i > 0 && out->marks.items[i].at > out->at)
 		i--;
-	struct cursor *cursor = &s->cursor;
-	uint64_t offset = marks[i - 1].text_offset;
+	uint64_t offset = out->marks.items[i].text_offset;
 	{
 		SCOPED_LOCK(&s->shard->lock);
 		if (offset >= s->shard->horizon_offset)
 			return;
 	}
-	f->out.size = f->out_at = 0;
-	cursor->offset = offset;
-	(void)cursor_fail(cursor, -ESTALE, 0);
+	drop_rendered(out);
+	s->cursor.offset = offset;
+	(void)cursor_fail(&s->cursor, -ESTALE, 0);
 }
 
-/* Renders records of the source at hand while they are next. */
+/* Renders records of the current source while they are next. */
 static int render(struct fan_in *f)
 {
 	struct cursor *cursor = &f->current->cursor;
+	struct rendered *out = &f->out;
 	int r;
 	uint64_t ms;
-	buf_reset(&f->out, 2 * RENDER_BYTES);
-	f->out_at = 0;
-	f->marks.size = 0;
-	f->out_source = f->current;
+	buf_reset(&out->bytes, 2 * RENDER_BYTES);
+	vector_clear(&out->marks);
+	out->at = 0;
+	out->source = f->current;
 	do {
-		struct mark mark = {f->out.size, cursor->offset};
-		r = buf_append(&f->marks, &mark, sizeof mark);
+		struct render_mark mark = {out->bytes.size, cursor->offset};
+		r = vector_push(&out->marks, mark);
 		if (r == 0)
-			r = render_next(&f->renderer, cursor, &f->out);
-		if (r < 0 || f->out.size >= RENDER_BYTES)
+			r = render_next(&f->renderer, cursor, &out->bytes);
+		if (r < 0 || out->bytes.size >= RENDER_BYTES)
 			break;
 		if (!cursor_in_record(cursor))
-			r = cursor_arrival(cursor, &ms) == 0 && ms <= until(f) ? 0 : -ENODATA;
+			r = cursor_arrival(cursor, &ms) == 0 && ms <= until_ms(f) ? 0 : -ENODATA;
 	} while (r == 0);
-	return f->out.size ? 0 : r; /* what failed fails again when it is next */
+	return out->bytes.size ? 0 : r; /* what failed fails again when it is next */
 }
 
-static size_t copy_out(struct fan_in *f, uint8_t *buffer, size_t room)
+static size_t copy_rendered(struct rendered *out, uint8_t *buffer, size_t room)
 {
-	size_t bytes = f->out.size - f->out_at;
+	size_t bytes = out->bytes.size - out->at;
 	if (bytes > room)
 		bytes = room;
 	if (bytes)
-		memcpy(buffer, f->out.data + f->out_at, bytes);
-	f->out_at += bytes;
+		memcpy(buffer, out->bytes.data + out->at, bytes);
+	out->at += bytes;
 	return bytes;
 }
 
-/* One step: more bytes, or none but a source less. */
+/* One step: more bytes; or none, but rendered records, or one source less. */
 static int read_step(struct fan_in *f, uint8_t *buffer, size_t room, size_t *ret_bytes)
 {
-	*ret_bytes = copy_out(f, buffer, room);
+	*ret_bytes = copy_rendered(&f->out, buffer, room);
 	if (*ret_bytes)
 		return 0;
 	int r = choose(f);
@@ -446,12 +320,21 @@ static int read_step(struct fan_in *f, uint8_t *buffer, size_t room, size_t *ret
 		r = render(f);
 	else
 		r = copy_text(f, buffer, room, ret_bytes);
-	used(f, f->current);
+	loaded_use(&f->loaded, f->current, f->current);
 	if (r == -ENODATA && !cursor_in_record(&f->current->cursor)) {
 		release_current(f);
 		return 0;
 	}
 	return r;
+}
+
+static void trace_error(const struct fan_in *f, int error)
+{
+	if (f->current)
+		TRACE(read, "stream %" PRIu64 " shard %u: at offset %" PRIu64 ": %s", f->stream->id,
+			f->current->shard->number, f->current->cursor.offset, strerror(-error));
+	else
+		TRACE(read, "stream %" PRIu64 ": %s", f->stream->id, strerror(-error));
 }
 
 int fan_in_read(struct fan_in *f, void *buffer, size_t bytes, size_t *ret_bytes)
@@ -473,54 +356,50 @@ int fan_in_read(struct fan_in *f, void *buffer, size_t bytes, size_t *ret_bytes)
 	}
 	if (done)
 		f->mid_record = ((uint8_t *)buffer)[done - 1] != '\n';
-	if (r < 0 && r != -ENODATA && !done)
+	if (r < 0 && r != -ENODATA && !done) {
+		trace_error(f, r);
 		return r;
+	}
 	*ret_bytes = done;
 	return 0;
 }
 
-int fan_in_skip(struct fan_in *f)
+/* Gives up what the current source failed at. */
+static void skip_current(struct fan_in *f)
 {
 	struct source *s = f->current;
-	if (f->lost) {
+	uint64_t from = s->cursor.offset;
+	s->done = s->done || s->error;
+	s->error = 0;
+	cursor_skip(&s->cursor);
+	TRACE(read, "stream %" PRIu64 " shard %u: skips from offset %" PRIu64 " to %" PRIu64,
+		f->stream->id, s->shard->number, from, s->cursor.offset);
+	loaded_park(&f->loaded, s);
+	release_current(f);
+}
+
+int fan_in_skip(struct fan_in *f)
+{
+	if (f->lost)
 		f->lost = false;
-	} else if (s) {
-		s->done = s->done || s->error;
-		s->error = 0;
-		cursor_skip(&s->cursor);
-		unload(f, s);
-		release_current(f);
-	}
+	else if (f->current)
+		skip_current(f);
 	f->renderer = (struct renderer){0};
-	if (!f->mid_record || f->out_at < f->out.size)
+	if (!f->mid_record || f->out.at < f->out.bytes.size)
 		return 0;
 	f->mid_record = false; /* what was cut off must not run into the next record */
-	f->out_at = f->out.size = 0;
-	f->out_source = NULL;
-	return buf_append(&f->out, "\n", 1);
+	drop_rendered(&f->out);
+	return buf_append(&f->out.bytes, "\n", 1);
 }
 
-/* --- waiting --- */
-
-static bool might_have(const struct fan_in *f, struct source *s)
-{
-	if (s->queued)
-		return true;
-	if (s->done)
-		return false;
-	if (s->started)
-		return cursor_has_more(&s->cursor);
-	SCOPED_LOCK(&s->shard->lock);
-	return s->shard->size > s->shard->horizon_offset &&
-	       s->shard->last_arrival_ms >= f->spec->since_ms;
-}
+/* ---- waiting ---- */
 
 bool fan_in_might_have(struct fan_in *f)
 {
-	if (f->lost || f->out_at < f->out.size || atomic_load(&f->stream->shape) != f->shape)
+	if (f->lost || f->out.at < f->out.bytes.size || atomic_load(&f->stream->shape) != f->shape)
 		return true;
-	for (size_t i = 0; i < f->count; i++)
-		if (might_have(f, f->sources[i]))
+	for (size_t i = 0; i < f->sources.count; i++)
+		if (source_might_have(f->sources.items[i], f->spec))
 			return true;
 	return false;
 }
@@ -528,23 +407,23 @@ bool fan_in_might_have(struct fan_in *f)
 struct sfs_shard *fan_in_growing(struct fan_in *f)
 {
 	struct sfs_shard *growing = NULL;
-	for (size_t i = 0; i < f->count; i++) {
-		if (f->sources[i]->closed)
+	for (size_t i = 0; i < f->sources.count; i++) {
+		if (f->sources.items[i]->closed)
 			continue;
 		if (growing)
 			return NULL;
-		growing = f->sources[i]->shard;
+		growing = f->sources.items[i]->shard;
 	}
 	return growing;
 }
 
-/* --- life --- */
+/* ---- life ---- */
 
-/* From now on: what is there now is not to come. */
+/* Starts each source at the shard's present end. */
 static int start_now(struct fan_in *f)
 {
-	for (size_t i = 0; i < f->count; i++) {
-		int r = start_source(f, f->sources[i]);
+	for (size_t i = 0; i < f->sources.count; i++) {
+		int r = source_start(f->sources.items[i], f->spec);
 		if (r < 0 && r != -EBADMSG)
 			return r;
 	}
@@ -554,7 +433,7 @@ static int start_now(struct fan_in *f)
 int fan_in_init(struct fan_in *f, struct sfs_stream *stream, const struct sfs_view_spec *spec)
 {
 	*f = (struct fan_in){.stream = stream, .spec = spec};
-	TAILQ_INIT(&f->loaded);
+	loaded_init(&f->loaded);
 	int r = refresh(f);
 	if (r == 0 && spec->start == SFS_FROM_NOW)
 		r = start_now(f);
@@ -565,11 +444,10 @@ int fan_in_init(struct fan_in *f, struct sfs_stream *stream, const struct sfs_vi
 
 void fan_in_fini(struct fan_in *f)
 {
-	for (size_t i = 0; i < f->count; i++)
-		source_free(f, f->sources[i]);
-	free(f->sources);
-	free(f->heap);
-	buf_fini(&f->out);
-	buf_fini(&f->marks);
-	f->count = 0;
+	for (size_t i = 0; i < f->sources.count; i++)
+		free_source(f, f->sources.items[i]);
+	vector_fini(&f->sources);
+	vector_fini(&f->heap);
+	vector_fini(&f->out.marks);
+	buf_fini(&f->out.bytes);
 }

@@ -2,12 +2,16 @@
 #include "json_reader.h"
 
 #include "cleanup.h"
-#include "store.h"
 #include "since.h"
+#include "trace.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
 
 enum {
-	BEHIND_BYTES = 1 << 20, /* kept of what was rendered already */
-	AHEAD_BYTES = 4 << 20,	/* how far it is rendered on rather than searched */
+	BEHIND_BYTES = 1 << 20, /* JSON that is kept behind the last read */
+	AHEAD_BYTES = 4 << 20,	/* a place that is nearer is not searched, but rendered up to */
 };
 
 void json_reader_init(struct json_reader *reader, struct sfs_shard *shard)
@@ -34,7 +38,7 @@ static uint64_t end_offset(const struct json_reader *reader)
 	return reader->out_offset + reader->out.size;
 }
 
-/* What the shard has: text and JSON, from the horizon to the end. */
+/* What the shard has, all of one moment. */
 struct bounds {
 	uint64_t text_horizon, json_horizon, json_size;
 };
@@ -49,7 +53,7 @@ static struct bounds shard_bounds(struct sfs_shard *shard)
 	};
 }
 
-/* Begins anew, with the chunk that holds the offset. */
+/* Begins again, with the chunk that holds the offset. */
 static int place_at(struct json_reader *reader, const struct bounds *bounds, uint64_t offset)
 {
 	struct json_chunk chunk;
@@ -65,10 +69,14 @@ static int place_at(struct json_reader *reader, const struct bounds *bounds, uin
 		trimmed ? bounds->text_horizon : chunk.text_offset, NULL, 0);
 	reader->renderer = (struct renderer){0};
 	reader->placed = true;
+	TRACE(read,
+		"shard %u: JSON offset %" PRIu64 " lies in the chunk of JSON offset %" PRIu64
+		", text offset %" PRIu64,
+		reader->shard->number, offset, reader->out_offset, reader->cursor.offset);
 	return 0;
 }
 
-/* Gives up what is far behind. */
+/* Forgets JSON that is far behind. */
 static void shift(struct json_reader *reader)
 {
 	struct buf *out = &reader->out;
@@ -80,7 +88,7 @@ static void shift(struct json_reader *reader)
 	reader->out_offset += gone;
 }
 
-/* Renders one more record or piece. -EBADMSG: also, if it is not where the index has it. */
+/* Renders one more record or piece. -EBADMSG also if it is not where the index has it. */
 static int render_more(struct json_reader *reader)
 {
 	struct cursor *cursor = &reader->cursor;
@@ -100,7 +108,7 @@ static bool is_near(const struct json_reader *reader, uint64_t offset)
 	       offset <= end_offset(reader) + AHEAD_BYTES;
 }
 
-/* Some bytes at `offset`, at least one. */
+/* At least one byte at `offset`. */
 static int read_some(
 	struct json_reader *reader, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
@@ -108,7 +116,8 @@ static int read_some(
 	while (r == 0 && end_offset(reader) <= offset)
 		r = render_more(reader);
 	if (r < 0)
-		return r == -ENODATA ? -EBADMSG : r; /* the index has it, the text has not */
+		return r == -ENODATA ? -EBADMSG : r; /* the index has more than the text */
+	assert(offset >= reader->out_offset);
 	size_t n = (size_t)(end_offset(reader) - offset);
 	if (n > bytes)
 		n = bytes;
@@ -137,6 +146,8 @@ int json_reader_read(
 		done += n;
 	}
 	if (r < 0 && !done) {
+		TRACE(read, "shard %u: at JSON offset %" PRIu64 ": %s", reader->shard->number,
+			offset, strerror(-r));
 		leave(reader);
 		return r;
 	}

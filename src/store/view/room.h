@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room of views: the records of a stream as someone wants to read them. view.c puts a start, a
- * form and a selection together; fan_in.h brings the records of many shards into one order;
- * json_reader.h reads JSON lines at any offset; keys.c lists partition keys.
+ * The room of views: a stream's records as a reader asks for them. view.c combines a start, a
+ * format and a filter; fan_in.h reads many shards as one sequence, from a source.h for each;
+ * json_reader.h reads a shard's JSON lines at any offset; keys.c lists partition keys.
  *
  * Uses: stream and all below it.
  */

@@ -1,34 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One notion serves all views. Those of a shard are bytes with offsets; those of a key or of all
- * are merged from cursors (fan_in.c).
+ * A view is one of two kinds. A view of one shard is bytes with offsets: the shard's text, or its
+ * JSON (json_reader.h). A view of a key or of all shards is a fan-in (fan_in.h), which has no
+ * offsets.
  */
 #include "cleanup.h"
+#include "fan_in.h"
 #include "json_reader.h"
 #include "key_rule.h"
-#include "fan_in.h"
 #include "since.h"
 #include "stream.h"
-#include "store.h"
+#include "trace.h"
 
 #include "streamfs/view.h"
 
+#include <assert.h>
+#include <inttypes.h>
+
+/*
+ * Invariants of a view of a shard:
+ *  1. `base` and `position` mean something once `started` and `positioned` are set. `positioned`
+ *     implies `started`. Neither is ever taken back.
+ *  2. An offset of the view plus `base` is an offset of the shard, of its text or of its JSON.
+ *     `base` is 0 from the horizon: those offsets last.
+ */
 struct sfs_view {
 	struct sfs_stream *stream; /* counted */
-	struct sfs_view_spec spec; /* its key is `key` */
-	char *key;
-	struct sfs_shard *shard; /* NULL: merged */
-	bool started;		 /* the first record is known: */
-	uint64_t base;		 /* its offset in the shard; 0 where offsets are the shard's */
-	uint64_t position;	 /* of sfs_view_read(), in the view */
-	bool positioned;	 /* it was set to where the view begins */
-	struct json_reader json; /* of a shard's JSON */
+	struct sfs_view_spec spec; /* its key is `key`; its shard is not used */
+	char *key;		   /* owned; NULL: not of a key */
+	struct sfs_shard *shard;   /* counted; NULL: a fan-in */
+	/* A view of a shard: */
+	bool started;	   /* its first record is known */
+	uint64_t base;	   /* where the view begins in the shard */
+	bool positioned;   /* sfs_view_read() was called */
+	uint64_t position; /* of the next sfs_view_read(), in the view */
+	struct json_reader json;
+	/* Any other: */
 	struct fan_in fan_in;
 };
 
-/* --- views of a shard --- */
+/* ---- views of a shard ---- */
 
-/* What of the shard counts here, read together. */
+/* What counts of the shard, all of one moment; size and horizon in the view's format. */
 struct extent {
 	uint64_t size, horizon;
 	bool closed, removed;
@@ -47,7 +60,7 @@ static struct extent shard_extent(struct sfs_view *view)
 	};
 }
 
-/* Finds where the view begins, if that is known by now. -ENODATA: it is not. */
+/* Finds where the view begins. -ENODATA: no record is there yet that it could begin with. */
 static int start_shard(struct sfs_view *view)
 {
 	if (view->started)
@@ -64,6 +77,8 @@ static int start_shard(struct sfs_view *view)
 		base = shard_extent(view).size;
 	view->base = base;
 	view->started = true;
+	TRACE(read, "stream %" PRIu64 " shard %u: a view starts at offset %" PRIu64,
+		view->stream->id, view->shard->number, base);
 	return 0;
 }
 
@@ -99,7 +114,7 @@ int sfs_view_pread(
 			       : sfs_shard_read(view->shard, offset, buffer, bytes, ret_bytes);
 }
 
-/* Where nothing follows: 0, or why nothing ever will. */
+/* At the end of what there is: 0, or why nothing will ever follow. */
 static int shard_end(struct sfs_view *view)
 {
 	struct extent e = shard_extent(view);
@@ -119,14 +134,19 @@ static int read_shard(struct sfs_view *view, void *buffer, size_t bytes, size_t 
 	int r = sfs_view_pread(view, view->position, buffer, bytes, &n);
 	if (r == 0 && !n && bytes)
 		r = shard_end(view);
-	if (r < 0)
+	if (r < 0) {
+		TRACE(read, "stream %" PRIu64 " shard %u: at offset %" PRIu64 ": %s",
+			view->stream->id, view->shard->number, view->base + view->position,
+			strerror(-r));
 		return r;
+	}
+	assert(view->started || n == 0);
 	view->position += n;
 	*ret_bytes = n;
 	return 0;
 }
 
-/* The text offset at which reading goes on after an error: the horizon, or behind the chunk. */
+/* Where reading the text goes on after an error: at the horizon, or behind the chunk. */
 static int text_behind(struct sfs_view *view, uint64_t at, uint64_t *ret_offset)
 {
 	struct span *span = malloc(sizeof *span);
@@ -150,9 +170,12 @@ static int skip_shard(struct sfs_view *view)
 	uint64_t at = view->base + view->position;
 	int r = view->spec.json ? json_reader_behind(&view->json, at, &at)
 				: text_behind(view, at, &at);
-	if (r == 0)
-		view->position = at - view->base;
-	return r;
+	if (r < 0)
+		return r;
+	TRACE(read, "stream %" PRIu64 " shard %u: skips from offset %" PRIu64 " to %" PRIu64,
+		view->stream->id, view->shard->number, view->base + view->position, at);
+	view->position = at - view->base;
+	return 0;
 }
 
 static bool shard_might_have(struct sfs_view *view)
@@ -165,7 +188,7 @@ static bool shard_might_have(struct sfs_view *view)
 	return !view->positioned ? e.size > view->base : e.size - view->base > view->position;
 }
 
-/* --- all views --- */
+/* ---- all views ---- */
 
 static int check_spec(const struct sfs_view_spec *spec)
 {
@@ -193,6 +216,18 @@ static int init_view(struct sfs_view *view, const struct sfs_view_spec *spec)
 	return fan_in_init(&view->fan_in, view->stream, &view->spec);
 }
 
+static const char *start_name(enum sfs_view_start start)
+{
+	return start == SFS_FROM_HORIZON ? "from the horizon"
+	       : start == SFS_FROM_TIME	 ? "from a time"
+					 : "from now";
+}
+
+static const char *filter_name(enum sfs_view_filter filter)
+{
+	return filter == SFS_OF_SHARD ? "a shard" : filter == SFS_OF_KEY ? "a key" : "all shards";
+}
+
 int sfs_view_open(
 	struct sfs_stream *stream, const struct sfs_view_spec *spec, struct sfs_view **ret_view)
 {
@@ -203,6 +238,8 @@ int sfs_view_open(
 	if (!view)
 		return -ENOMEM;
 	view->stream = sfs_stream_ref(stream);
+	TRACE(read, "stream %" PRIu64 ": opens a view: %s, %s, %s", stream->id,
+		start_name(spec->start), filter_name(spec->filter), spec->json ? "JSON" : "text");
 	r = init_view(view, spec);
 	if (r < 0) {
 		sfs_view_close(view);
@@ -244,8 +281,11 @@ bool sfs_view_wait(struct sfs_view *view, struct sfs_waiter *waiter)
 {
 	struct sfs_shard *shard = view->shard ? view->shard : fan_in_growing(&view->fan_in);
 	waiters_add(waiter, view->stream, shard);
-	/* If it was taken off its list meanwhile, it is being called, and that is the answer. */
-	return might_have(view) && waiters_remove(waiter);
+	/* A waiter that is on its list no more is being called: that is its answer. */
+	bool again = might_have(view) && waiters_remove(waiter);
+	TRACE(live, "stream %" PRIu64 ": a view %s", view->stream->id,
+		again ? "has more already" : "waits");
+	return again;
 }
 
 bool sfs_view_cancel(struct sfs_waiter *waiter)
