@@ -134,24 +134,25 @@ static void answer_parked(struct fs *fs)
 	sync_replies_wait(&fs->sync_replies);
 }
 
-/* A file whose end came: a descriptor of it was closed, and nothing was written since. */
-static bool is_complete(const struct handle *handle)
+/* Its end came: a descriptor of it was closed, and nothing was written since. */
+static bool is_complete(const struct upload_handle *upload)
 {
-	return !handle->upload || (handle->flushed && !handle->unflushed);
+	return upload->flushed && !upload->unflushed;
 }
 
 /*
- * What is still open. An unmount waits for the last close(2), but not for the word of it, so what
- * is dropped is complete then; a signal, or a connection that is broken off, can come at any moment
- * of an upload.
+ * What is still open. An unmount waits for the last close(2), but not for the RELEASE that reports
+ * it, so uploads are complete then; a signal, or a connection that is broken off, can come at any
+ * moment of an upload.
  */
-static void close_all(struct fs *fs, bool complete)
+static void close_all(struct fs *fs, bool unmounted)
 {
 	struct handle *handle;
 	unsigned left = 0;
 	while ((handle = handle_first(&fs->tree.handles))) {
-		bool discard = !complete || !is_complete(handle);
-		left += discard && handle->upload && upload_wants_commit(handle->upload);
+		bool discard = handle->kind == HANDLE_UPLOAD &&
+			       !(unmounted && is_complete(&handle->upload));
+		left += discard && upload_wants_commit(handle->upload.upload);
 		close_handle(fs, handle, discard);
 	}
 	left += drop_discard_all(&fs->tree.drop);

@@ -13,7 +13,6 @@
 #include "cleanup.h"
 #include "feed.h"
 #include "feeds.h"
-#include "handle.h"
 #include "streamfs/view.h"
 #include "waker.h"
 
@@ -63,10 +62,10 @@ static void on_poll_wake(struct sfs_waiter *waiter)
 	feeds_wake(poll->feeds, waiter, &poll->job);
 }
 
-static struct feed_poll *poll_of_locked(struct feeds *feeds, struct handle *handle)
+static struct feed_poll *poll_of_locked(struct feeds *feeds, struct feed *feed)
 {
-	if (handle->poll)
-		return handle->poll;
+	if (feed->poll)
+		return feed->poll;
 	struct feed_poll *poll = calloc(1, sizeof(*poll));
 	if (!poll)
 		return NULL;
@@ -76,7 +75,7 @@ static struct feed_poll *poll_of_locked(struct feeds *feeds, struct handle *hand
 	feeds_enter(feeds);
 	atomic_init(&poll->refs, 1);
 	pthread_mutex_init(&poll->lock, NULL);
-	handle->poll = poll;
+	feed->poll = poll;
 	return poll;
 }
 
@@ -105,49 +104,49 @@ static void stop_waiting(struct feed_poll *poll)
 }
 
 /* True: something came meanwhile. */
-static bool poll_wait_locked(struct handle *handle, struct feed_poll *poll)
+static bool poll_wait_locked(struct feed *feed, struct feed_poll *poll)
 {
 	if (!begin_waiting(poll))
 		return false;
 	atomic_fetch_add(&poll->refs, 1);
-	if (!sfs_view_wait(handle->view, &poll->waiter))
+	if (!sfs_view_wait(feed->view, &poll->waiter))
 		return false;
 	stop_waiting(poll);
 	atomic_fetch_sub(&poll->refs, 1);
 	return true;
 }
 
-static unsigned look_or_wait_locked(struct handle *handle, struct feed_poll *poll)
+static unsigned look_or_wait_locked(struct feed *feed, struct feed_poll *poll)
 {
 	do {
-		if (feed_look_ahead_locked(handle))
+		if (feed_look_ahead_locked(feed))
 			return POLLIN | POLLRDNORM;
-	} while (poll && poll_wait_locked(handle, poll));
+	} while (poll && poll_wait_locked(feed, poll));
 	return 0;
 }
 
-int feed_poll(struct feeds *feeds, struct handle *handle, struct fuse_pollhandle *pollhandle,
+int feed_poll(struct feeds *feeds, struct feed *feed, struct fuse_pollhandle *pollhandle,
 	unsigned *ret_events)
 {
-	SCOPED_LOCK(&handle->lock);
-	struct feed_poll *poll = pollhandle ? poll_of_locked(feeds, handle) : NULL;
+	SCOPED_LOCK(&feed->lock);
+	struct feed_poll *poll = pollhandle ? poll_of_locked(feeds, feed) : NULL;
 	if (pollhandle && !poll) {
 		fuse_pollhandle_destroy(pollhandle);
 		return -ENOMEM;
 	}
 	if (pollhandle)
 		set_pollhandle(poll, pollhandle);
-	*ret_events = look_or_wait_locked(handle, poll);
+	*ret_events = look_or_wait_locked(feed, poll);
 	return 0;
 }
 
-void feed_poll_close(struct handle *handle)
+void feed_poll_close(struct feed *feed)
 {
-	struct feed_poll *poll = handle->poll;
+	struct feed_poll *poll = feed->poll;
 	if (!poll)
 		return;
 	if (sfs_view_cancel(&poll->waiter))
 		poll_put(poll);
 	poll_put(poll);
-	handle->poll = NULL;
+	feed->poll = NULL;
 }

@@ -10,7 +10,6 @@
 #include "cleanup.h"
 #include "feed.h"
 #include "feeds.h"
-#include "handle.h"
 #include "reply.h"
 #include "streamfs/view.h"
 #include "waker.h"
@@ -21,7 +20,7 @@ struct parked_read {
 	struct sfs_waiter waiter;
 	struct waker_job job;
 	struct feeds *feeds;
-	struct handle *handle; /* lives until the request is answered */
+	struct feed *feed; /* lives until the request is answered */
 	size_t bytes;
 	bool nonblocking;
 	atomic_uint refs; /* who works on it, and the store while it waits */
@@ -72,16 +71,16 @@ static struct answer answer_locked(struct parked_read *read, int result, char *b
 /* Reads or, if there is nothing, begins to wait: -EAGAIN then. */
 static int read_or_wait(struct parked_read *read, char *buffer, size_t *ret_bytes)
 {
-	struct handle *handle = read->handle;
-	SCOPED_LOCK(&handle->lock);
+	struct feed *feed = read->feed;
+	SCOPED_LOCK(&feed->lock);
 	for (;;) {
-		int r = feed_take_locked(handle, buffer, read->bytes, ret_bytes);
-		if (r < 0 || *ret_bytes > 0 || !handle->live)
+		int r = feed_take_locked(feed, buffer, read->bytes, ret_bytes);
+		if (r < 0 || *ret_bytes > 0 || !feed->live)
 			return r;
 		if (read->nonblocking)
 			return -EWOULDBLOCK;
 		atomic_fetch_add(&read->refs, 1);
-		if (!sfs_view_wait(handle->view, &read->waiter))
+		if (!sfs_view_wait(feed->view, &read->waiter))
 			return -EAGAIN;
 		atomic_fetch_sub(&read->refs, 1);
 	}
@@ -175,7 +174,7 @@ static bool add(struct feeds *feeds, struct parked_read *read)
 }
 
 void feed_read(
-	fuse_req_t req, struct feeds *feeds, struct handle *handle, size_t bytes, bool nonblocking)
+	fuse_req_t req, struct feeds *feeds, struct feed *feed, size_t bytes, bool nonblocking)
 {
 	struct parked_read *read = calloc(1, sizeof(*read));
 	if (!read) {
@@ -185,7 +184,7 @@ void feed_read(
 	read->waiter.wake = on_wake;
 	read->job.run = woken;
 	read->feeds = feeds;
-	read->handle = handle;
+	read->feed = feed;
 	read->bytes = bytes;
 	read->nonblocking = nonblocking;
 	read->req = req;

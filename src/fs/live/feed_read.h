@@ -12,12 +12,12 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
+struct feed;
 struct feeds;
-struct handle;
 
 /* Answers the read, now or later. */
 void feed_read(
-	fuse_req_t req, struct feeds *feeds, struct handle *handle, size_t bytes, bool nonblocking);
+	fuse_req_t req, struct feeds *feeds, struct feed *feed, size_t bytes, bool nonblocking);
 
 /* Answers all that are parked with ENODEV, and whatever would be from now on. */
 void feed_read_end_all(struct feeds *feeds);

@@ -8,8 +8,8 @@
  *   feed_poll   a poll(2), likewise
  *   feeds       all of them, for the end of the mount
  *
- * Lock order: a parked read's lock, the reading handle's lock, the store's. An appender can hold
- * the lock of the handle that it writes by; no reading handle is ever written by.
+ * Lock order: the lock of the handle that an appender writes by, a parked read's, its feed's, the
+ * store's. A poll's lock is taken under its feed's.
  *
  * Uses tree/ and what tree/ uses, and reply/.
  */

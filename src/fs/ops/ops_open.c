@@ -62,8 +62,8 @@ static int open_reader(const struct opening *o, struct handle **ret_handle)
 	intent_note(o->fs->tree.intents, o->tid, o->node->id.ino, INTENT_UNKNOWN);
 	int r = make_handle(o, HANDLE_SHARD, ret_handle);
 	if (r == 0)
-		(*ret_handle)->cached = can_be_cached(o->node->id.shard) &&
-					node_enter_cache(&o->fs->tree.nodes, o->node);
+		(*ret_handle)->shard.cached = can_be_cached(o->node->id.shard) &&
+					      node_enter_cache(&o->fs->tree.nodes, o->node);
 	return r;
 }
 
@@ -75,7 +75,8 @@ static int make_writer(
 		sfs_writer_close(writer);
 		return r;
 	}
-	(*ret_handle)->writer = writer;
+	(*ret_handle)->writer.writer = writer;
+	SCOPED_LOCK(&(*ret_handle)->lock);
 	handle_set_busy_locked(*ret_handle, true);
 	return 0;
 }
@@ -142,18 +143,29 @@ static int open_key_writer(const struct opening *o, struct handle **ret_handle)
 	return r < 0 ? r : make_writer(o, writer, ret_handle);
 }
 
-static int open_view(const struct opening *o, struct handle **ret_handle)
+static int open_feed(
+	const struct opening *o, const struct view_path *path, struct handle **ret_handle)
 {
-	if (wants_write(o))
-		return open_key_writer(o, ret_handle);
-	int r = make_handle(o, HANDLE_VIEW, ret_handle);
+	struct feed *feed;
+	int r = feed_open(path, o->node->id.stream, &feed);
 	if (r < 0)
 		return r;
-	if (!view_path_has_size(o->node->id.view_path))
-		r = feed_open(*ret_handle);
-	if (r < 0)
-		handle_free(&o->fs->tree.handles, *ret_handle);
-	return r;
+	r = make_handle(o, HANDLE_FEED, ret_handle);
+	if (r < 0) {
+		feed_close(feed);
+		return r;
+	}
+	(*ret_handle)->feed = feed;
+	return 0;
+}
+
+static int open_view(const struct opening *o, struct handle **ret_handle)
+{
+	const struct view_path *path = o->node->id.view_path;
+	if (wants_write(o))
+		return open_key_writer(o, ret_handle);
+	return view_path_has_size(path) ? make_handle(o, HANDLE_VIEW, ret_handle)
+					: open_feed(o, path, ret_handle);
 }
 
 static int open_text(const struct opening *o, struct handle **ret_handle)
@@ -171,8 +183,8 @@ static int open_text(const struct opening *o, struct handle **ret_handle)
 		handle_new(&o->fs->tree.handles, HANDLE_TEXT, o->node, o->flags, o->tid);
 	if (!handle)
 		return -ENOMEM;
-	handle->text = text;
-	handle->text_bytes = bytes;
+	handle->text.text = text;
+	handle->text.bytes = bytes;
 	text = NULL;
 	*ret_handle = handle;
 	return 0;
@@ -192,7 +204,6 @@ static int open_blob(const struct opening *o, struct handle **ret_handle)
 		return r;
 	}
 	(*ret_handle)->blob = blob;
-	(*ret_handle)->cached = true;
 	return 0;
 }
 
@@ -216,7 +227,7 @@ static int open_upload(const struct opening *o, struct handle **ret_handle)
 		upload_close(upload, true);
 		return r;
 	}
-	(*ret_handle)->upload = upload;
+	(*ret_handle)->upload.upload = upload;
 	return 0;
 }
 
@@ -252,8 +263,8 @@ static int open_node(const struct opening *o, struct handle **ret_handle)
 static void describe(const struct handle *handle, struct fuse_file_info *fi)
 {
 	fi->fh = (uintptr_t)handle;
-	fi->direct_io = !handle->cached;
-	fi->keep_cache = handle->cached;
+	fi->keep_cache = handle_is_cached(handle);
+	fi->direct_io = !fi->keep_cache;
 }
 
 /*
@@ -261,7 +272,7 @@ static void describe(const struct handle *handle, struct fuse_file_info *fi)
  * the kernel lets the readers of one descriptor in one by one, and who stands behind one that waits
  * cannot even be killed.
  */
-static int reply_stream(fuse_req_t req, const struct fuse_file_info *fi)
+static int reply_feed(fuse_req_t req, const struct fuse_file_info *fi)
 {
 	struct fuse_open_out out = {
 		.fh = fi->fh,
@@ -282,7 +293,7 @@ void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 		return;
 	}
 	describe(handle, fi);
-	r = handle->view ? reply_stream(req, fi) : fuse_reply_open(req, fi);
+	r = handle->kind == HANDLE_FEED ? reply_feed(req, fi) : fuse_reply_open(req, fi);
 	if (r != 0)
 		close_handle(fs, handle, true);
 }
@@ -326,7 +337,7 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 {
 	struct fs *fs = fs_of(req);
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct opener creator = {ctx->pid, ctx->pid};
+	struct opener creator = opener_of(ctx->pid);
 	struct upload_owner owner = {ctx->uid, ctx->gid, mode};
 	struct upload *upload;
 	struct node *node;
@@ -336,7 +347,6 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 		return -EPERM;
 	uint64_t key = ino_upload_name(sfs_stream_id(dir->id.stream), name);
 	intent_note(fs->tree.intents, ctx->pid, key, INTENT_UNKNOWN);
-	opener_find_process(&creator);
 	int r = drop_create(&fs->tree.drop, dir->id.stream, name, &creator, &owner, &upload);
 	if (r < 0)
 		return r;
@@ -351,7 +361,7 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 		upload_close(upload, true);
 		return -ENOMEM;
 	}
-	(*ret_handle)->upload = upload;
+	(*ret_handle)->upload.upload = upload;
 	*ret_node = node;
 	return 0;
 }

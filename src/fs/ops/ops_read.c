@@ -17,87 +17,91 @@
 #include "upload.h"
 #include "view_path.h"
 
-static int read_text(
-	const struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+static int read_text(const struct text_handle *text, uint64_t offset, void *buffer, size_t bytes,
+	size_t *ret_bytes)
 {
 	size_t n = 0;
-	if (!handle->text)
+	if (!text->text)
 		return -EBADF;
-	if (offset < handle->text_bytes) {
-		n = handle->text_bytes - (size_t)offset;
+	if (offset < text->bytes) {
+		n = text->bytes - (size_t)offset;
 		n = n < bytes ? n : bytes;
-		memcpy(buffer, handle->text + offset, n);
+		memcpy(buffer, text->text + offset, n);
 	}
 	*ret_bytes = n;
 	return 0;
 }
 
+/*
+ * Whether a read brought less than there is in a file of this size. The page cache would take its
+ * end for the file's, and add zeros.
+ */
+static bool is_short(uint64_t size, uint64_t offset, size_t bytes, size_t n)
+{
+	return offset < size && n < bytes && n < size - offset;
+}
+
+static int read_blob(
+	struct sfs_blob *blob, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+{
+	size_t n;
+	int r = sfs_blob_read(blob, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	if (is_short(sfs_blob_size(blob), offset, bytes, n))
+		return -EBADMSG;
+	*ret_bytes = n;
+	return 0;
+}
+
 /* A trim can come in the middle of a read. */
-static bool is_trimmed(const struct handle *handle, uint64_t offset)
+static bool is_trimmed(struct sfs_shard *shard, uint64_t offset)
 {
 	struct sfs_shard_info info;
-	if (handle->blob)
-		return false;
-	sfs_shard_info(handle->node->id.shard, &info);
+	sfs_shard_info(shard, &info);
 	return info.horizon_offset > offset;
 }
 
-/* The least that a read must bring, of a file of this size. */
-static size_t expected(uint64_t size, uint64_t offset, size_t bytes)
+/* For a page of the kernel: what stands at that offset, all of it, or -ESTALE, -EBADMSG. */
+static int read_shard_page(
+	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
-	if (offset >= size)
-		return 0;
-	return size - offset < bytes ? (size_t)(size - offset) : bytes;
+	uint64_t size = sfs_shard_size(shard);
+	size_t n;
+	int r = sfs_shard_read_page(shard, offset, buffer, bytes, &n);
+	if (r < 0)
+		return r;
+	if (is_short(size, offset, bytes, n))
+		return is_trimmed(shard, offset) ? -ESTALE : -EBADMSG;
+	*ret_bytes = n;
+	return 0;
 }
 
-/* The bytes of a shard that was trimmed are read by the handle's own position. */
-static int read_trimmed(struct handle *handle, const struct reading_file *file, uint64_t offset,
-	void *buffer, size_t bytes, size_t *ret_bytes)
+/* By the handle's own position, which counts where the shard was trimmed. */
+static int read_shard(struct handle *handle, struct reading *reading, uint64_t offset, void *buffer,
+	size_t bytes, size_t *ret_bytes)
 {
+	struct sfs_shard *shard = handle->node->id.shard;
+	struct sfs_shard_info info;
 	uint64_t at;
 	size_t n;
+	sfs_shard_info(shard, &info);
+	struct reading_file file = {info.horizon_offset, info.size_bytes};
 	SCOPED_LOCK(&handle->lock);
-	int r = reading_map(&handle->reading, offset, file, &bytes, &at);
+	int r = reading_map(reading, offset, &file, &bytes, &at);
 	if (r == 0)
-		r = sfs_shard_read(handle->node->id.shard, at, buffer, bytes, &n);
+		r = sfs_shard_read(shard, at, buffer, bytes, &n);
 	if (r == -ENODATA)
 		r = reading_hole(buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	reading_advance(&handle->reading, offset, n);
+	reading_advance(reading, offset, n);
 	*ret_bytes = n;
 	return 0;
 }
 
-static int read_stored(struct handle *handle, bool paged, uint64_t offset, void *buffer,
-	size_t bytes, size_t *ret_bytes)
-{
-	struct sfs_shard *shard = handle->node->id.shard;
-	uint64_t size = handle->blob ? sfs_blob_size(handle->blob) : sfs_shard_size(shard);
-	size_t n;
-	int r = handle->blob ? sfs_blob_read(handle->blob, offset, buffer, bytes, &n)
-			     : sfs_shard_read_page(shard, offset, buffer, bytes, &n);
-	if (r < 0)
-		return r;
-	/* The page cache would take a read that ends before damage for the end, and add zeros. */
-	if (paged && n < expected(size, offset, bytes))
-		return is_trimmed(handle, offset) ? -ESTALE : -EBADMSG;
-	*ret_bytes = n;
-	return 0;
-}
-
-static int read_shard(struct handle *handle, bool paged, uint64_t offset, void *buffer,
-	size_t bytes, size_t *ret_bytes)
-{
-	struct sfs_shard_info info;
-	if (paged)
-		return read_stored(handle, true, offset, buffer, bytes, ret_bytes);
-	sfs_shard_info(handle->node->id.shard, &info);
-	struct reading_file file = {info.horizon_offset, info.size_bytes};
-	return read_trimmed(handle, &file, offset, buffer, bytes, ret_bytes);
-}
-
-static int read_sized_view(
+/* As read_shard() and read_shard_page(), of a view that has a size. */
+static int read_view(
 	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
 	struct view_path *path = handle->node->id.view_path;
@@ -106,19 +110,18 @@ static int read_sized_view(
 	SCOPED_LOCK(&handle->lock);
 	SCOPED_LOCK(&path->lock);
 	struct reading_file file = {sfs_view_horizon(path->view), sfs_view_size(path->view)};
-	int r = reading_map(&handle->reading, offset, &file, &bytes, &at);
+	int r = reading_map(&handle->view, offset, &file, &bytes, &at);
 	if (r == 0)
 		r = sfs_view_pread(path->view, at, buffer, bytes, &n);
 	if (r == -ENODATA)
 		r = reading_hole(buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	reading_advance(&handle->reading, offset, n);
+	reading_advance(&handle->view, offset, n);
 	*ret_bytes = n;
 	return 0;
 }
 
-/* For a page of the kernel: what stands at that offset, all of it, or -ESTALE, -EBADMSG. */
 static int read_view_page(
 	struct handle *handle, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
@@ -129,7 +132,7 @@ static int read_view_page(
 	int r = sfs_view_pread(path->view, offset, buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	if (n < bytes && offset < size && n < size - offset)
+	if (is_short(size, offset, bytes, n))
 		return -EBADMSG;
 	*ret_bytes = n;
 	return 0;
@@ -142,22 +145,27 @@ static int read_view_page(
 static int read_handle(struct handle *handle, bool paged, uint64_t offset, void *buffer,
 	size_t bytes, size_t *ret_bytes)
 {
+	struct sfs_shard *shard = handle->node->id.shard;
 	switch (handle->kind) {
-	case HANDLE_TEXT:
-		return read_text(handle, offset, buffer, bytes, ret_bytes);
-	case HANDLE_UPLOAD:
-		return upload_read(handle->upload, offset, buffer, bytes, ret_bytes);
+	case HANDLE_SHARD:
+		return paged ? read_shard_page(shard, offset, buffer, bytes, ret_bytes)
+			     : read_shard(handle, &handle->shard.reading, offset, buffer, bytes,
+				       ret_bytes);
+	case HANDLE_WRITER:
+		if (!shard)
+			return -EACCES;
+		return paged ? read_shard_page(shard, offset, buffer, bytes, ret_bytes)
+			     : read_shard(handle, &handle->writer.reading, offset, buffer, bytes,
+				       ret_bytes);
 	case HANDLE_VIEW:
 		return paged ? read_view_page(handle, offset, buffer, bytes, ret_bytes)
-			     : read_sized_view(handle, offset, buffer, bytes, ret_bytes);
-	case HANDLE_WRITER:
-		return handle->node->id.shard
-			       ? read_shard(handle, paged, offset, buffer, bytes, ret_bytes)
-			       : -EACCES;
-	case HANDLE_SHARD:
-		return read_shard(handle, paged, offset, buffer, bytes, ret_bytes);
+			     : read_view(handle, offset, buffer, bytes, ret_bytes);
+	case HANDLE_TEXT:
+		return read_text(&handle->text, offset, buffer, bytes, ret_bytes);
+	case HANDLE_UPLOAD:
+		return upload_read(handle->upload.upload, offset, buffer, bytes, ret_bytes);
 	case HANDLE_BLOB:
-		return read_stored(handle, paged, offset, buffer, bytes, ret_bytes);
+		return read_blob(handle->blob, offset, buffer, bytes, ret_bytes);
 	default:
 		return -EISDIR;
 	}
@@ -168,16 +176,16 @@ void op_read(
 {
 	(void)nodeid;
 	struct handle *handle = fs_handle(fi);
-	if (handle->view) {
-		feed_read(req, &fs_of(req)->feeds, handle, bytes, fi->flags & O_NONBLOCK);
+	if (handle->kind == HANDLE_FEED) {
+		feed_read(req, &fs_of(req)->feeds, handle->feed, bytes, fi->flags & O_NONBLOCK);
 		return;
 	}
+	bool paged = handle_is_cached(handle) || fi->lock_owner == 0;
 	_cleanup_free_ char *buffer = malloc(bytes);
 	size_t n = 0;
 	int r = buffer ? 0 : -ENOMEM;
 	if (r == 0)
-		r = read_handle(handle, handle->cached || fi->lock_owner == 0, (uint64_t)offset,
-			buffer, bytes, &n);
+		r = read_handle(handle, paged, (uint64_t)offset, buffer, bytes, &n);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -238,8 +246,8 @@ void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
 	struct handle *handle = fs_handle(fi);
 	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
 	int r = 0;
-	if (handle->view)
-		r = feed_poll(&fs_of(req)->feeds, handle, pollhandle, &events);
+	if (handle->kind == HANDLE_FEED)
+		r = feed_poll(&fs_of(req)->feeds, handle->feed, pollhandle, &events);
 	else if (pollhandle)
 		fuse_pollhandle_destroy(pollhandle);
 	if (r < 0)

@@ -17,9 +17,9 @@ static int write_lines(
 {
 	SCOPED_LOCK(&handle->lock);
 	handle_set_busy_locked(handle, true);
-	int r = sfs_writer_write(handle->writer, data, bytes, ret_taken);
+	int r = sfs_writer_write(handle->writer.writer, data, bytes, ret_taken);
 	if (r == 0)
-		atomic_store(&handle->position, offset + (off_t)*ret_taken);
+		atomic_store(&handle->writer.position, offset + (off_t)*ret_taken);
 	return r;
 }
 
@@ -46,10 +46,10 @@ static int write_upload(
 	struct handle *handle, const char *data, size_t bytes, off_t offset, bool durable)
 {
 	pthread_mutex_lock(&handle->lock);
-	handle->unflushed = true;
+	handle->upload.unflushed = true;
 	pthread_mutex_unlock(&handle->lock);
-	int r = upload_write(handle->upload, (uint64_t)offset, data, bytes);
-	return r == 0 && durable ? upload_sync(handle->upload) : r;
+	int r = upload_write(handle->upload.upload, (uint64_t)offset, data, bytes);
+	return r == 0 && durable ? upload_sync(handle->upload.upload) : r;
 }
 
 static int write_handle(struct fs *fs, struct handle *handle, const char *data, size_t bytes,
@@ -94,7 +94,7 @@ static int sync_handle(struct handle *handle)
 	case HANDLE_SHARD:
 		return sfs_shard_sync(handle->node->id.shard);
 	case HANDLE_UPLOAD:
-		return upload_sync(handle->upload);
+		return upload_sync(handle->upload.upload);
 	default:
 		return 0; /* settings are durable once written */
 	}

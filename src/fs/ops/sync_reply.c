@@ -100,7 +100,7 @@ void sync_reply_to_write(struct sync_reply *reply, size_t bytes)
 void sync_reply_send_durable(struct sync_reply *reply, struct handle *handle)
 {
 	pthread_mutex_lock(&handle->lock);
-	sfs_writer_sync(handle->writer, on_sync, reply);
+	sfs_writer_sync(handle->writer.writer, on_sync, reply);
 	pthread_mutex_unlock(&handle->lock);
 	arrive(reply);
 }

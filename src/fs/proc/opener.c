@@ -166,14 +166,16 @@ static bool children_have(pid_t process, const struct opened *opened)
 	return false;
 }
 
-void opener_find_process(struct opener *opener)
+struct opener opener_of(pid_t thread)
 {
+	struct opener opener = {.thread = thread, .process = thread};
 	struct process found;
-	/* Most threads are the first of their process, and tgkill(2) tells without reading. */
-	if (opener->thread == 0 || tgkill(opener->thread, opener->thread, 0) == 0 || errno != ESRCH)
-		return;
-	if (process_read(opener->thread, &found) == 0)
-		opener->process = found.tgid;
+	/* Most threads are the first of their process, and tgkill(2) shows that without reading. */
+	if (thread == 0 || tgkill(thread, thread, 0) == 0 || errno != ESRCH)
+		return opener;
+	if (process_read(thread, &found) == 0)
+		opener.process = found.tgid;
+	return opener;
 }
 
 bool opener_has_closed(const struct opener *opener, pid_t flusher, const struct opened *opened)

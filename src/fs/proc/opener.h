@@ -17,8 +17,8 @@ struct opener {
 	pid_t process; /* the same where it could not be found out */
 };
 
-/* Fills in the process of the thread. */
-void opener_find_process(struct opener *opener);
+/* This thread, which is in open(2) now. */
+struct opener opener_of(pid_t thread);
 
 /* Which open(2) it is about: what /proc tells descriptors apart by. */
 struct opened {

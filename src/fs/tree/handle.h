@@ -16,24 +16,50 @@
 
 #include "opener.h"
 #include "reading.h"
+#include "vector.h"
 
+struct feed;
 struct listing;
-struct feed_poll;
 struct node;
 struct node_table;
 struct sfs_blob;
-struct sfs_view;
 struct sfs_writer;
 struct upload;
 
 enum handle_kind {
 	HANDLE_SHARD,  /* reads a shard */
-	HANDLE_WRITER, /* writes a shard or put, and may read the shard */
+	HANDLE_WRITER, /* writes a shard, put or a key, and may read the shard */
 	HANDLE_TEXT,   /* a generated file as it was at open; may take settings */
 	HANDLE_BLOB,
 	HANDLE_UPLOAD,
-	HANDLE_VIEW,
+	HANDLE_VIEW, /* a view that has a size: its node reads it for all */
+	HANDLE_FEED, /* a view that is read once through */
 	HANDLE_DIR,
+};
+
+struct shard_handle {
+	bool cached;		/* reads go through the page cache; for good */
+	struct reading reading; /* lock; where it is not cached */
+};
+
+struct writer_handle {
+	struct opener opener;
+	struct sfs_writer *writer;  /* lock */
+	bool busy;		    /* lock; counted in node->busy */
+	_Atomic long long position; /* the kernel's, after the last write */
+	struct reading reading;	    /* lock; of the shard */
+};
+
+struct text_handle {
+	char *text; /* NULL: not opened for reading */
+	size_t bytes;
+};
+
+struct upload_handle {
+	struct opener opener;
+	struct upload *upload; /* a reference; counted as one of its handles */
+	bool flushed;	       /* lock; a descriptor of it was closed */
+	bool unflushed;	       /* lock; written since a descriptor of it was closed last */
 };
 
 struct handle {
@@ -41,29 +67,20 @@ struct handle {
 	enum handle_kind kind;
 	struct node *node; /* a reference */
 	int flags;	   /* of open(2) */
-	struct opener opener;
-	bool cached; /* reads go through the page cache */
 
 	pthread_mutex_t lock;
-	struct sfs_writer *writer;  /* lock */
-	bool busy;		    /* lock; counted in node->busy */
-	_Atomic long long position; /* the kernel's, after the last write */
-	bool flushed;		    /* lock; a descriptor of it was closed */
-	bool unflushed;		    /* lock; written since a descriptor of it was closed last */
-	uint64_t *lock_owners;	    /* lock; who locks through it and has not closed it since */
-	size_t lock_owner_count;
-	struct listing *listing; /* lock */
-	char *text;
-	size_t text_bytes;
-	struct sfs_blob *blob;
-	struct reading reading; /* lock; of a trimmed shard or a view with a size */
-	struct sfs_view *view;	/* lock; of a view that is read once through; else NULL */
-	bool live;		/* lock; at its end there may be more: wait */
-	struct feed_poll *poll; /* lock */
-	char *ahead;		/* lock; what a poll has read */
-	size_t ahead_at, ahead_bytes;
-	int ahead_error;
-	struct upload *upload; /* a reference; counted as one of its handles */
+	VECTOR(, uint64_t) lock_owners; /* lock; of POSIX locks, not given back by a close since */
+
+	union { /* by kind */
+		struct shard_handle shard;
+		struct writer_handle writer;
+		struct text_handle text;
+		struct sfs_blob *blob;
+		struct upload_handle upload;
+		struct reading view;	 /* lock */
+		struct feed *feed;	 /* live/ */
+		struct listing *listing; /* lock; HANDLE_DIR; NULL before the first read */
+	};
 };
 
 struct handle_list {
@@ -82,6 +99,9 @@ struct handle *handle_new(struct handle_list *list, enum handle_kind kind, struc
  * handle, an upload and a feed, must be closed before.
  */
 int handle_free(struct handle_list *list, struct handle *handle);
+
+/* Its reads go through the page cache. */
+bool handle_is_cached(const struct handle *handle);
 /* Any handle that is still open, NULL when there is none: for the end of the mount. */
 struct handle *handle_first(struct handle_list *list);
 

@@ -17,8 +17,7 @@ static const struct opened unopened = {.tail = "/no/such/path"};
 static void *find_and_end(void *context)
 {
 	struct opener *opener = context;
-	opener->thread = opener->process = (pid_t)syscall(SYS_gettid);
-	opener_find_process(opener);
+	*opener = opener_of((pid_t)syscall(SYS_gettid));
 	return NULL;
 }
 
@@ -36,8 +35,7 @@ END_TEST
 
 START_TEST(another_process_has_not_closed_it)
 {
-	struct opener opener = {.thread = getppid(), .process = getppid()};
-	opener_find_process(&opener);
+	struct opener opener = opener_of(getppid());
 	ck_assert_int_eq(opener.process, getppid());
 	ck_assert(!opener_has_closed(&opener, getpid(), &unopened));
 }
