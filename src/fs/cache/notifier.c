@@ -7,19 +7,15 @@
 #include <time.h>
 
 #include "cached_shard.h"
-#include "cleanup.h"
 #include "clock.h"
+#include "container.h"
 #include "streamfs/shard.h"
 
 enum { PAGE_BYTES = 4096 };
 
 struct notifier {
 	struct fuse_session *session;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	STAILQ_HEAD(, notifier_job) queue; /* lock */
-	bool stopping;			   /* lock */
+	struct worker *worker;
 };
 
 /*
@@ -94,38 +90,26 @@ static bool serve(struct notifier *notifier, struct notifier_job *job)
 	return true;
 }
 
-static struct notifier_job *next_job(struct notifier *notifier)
+static void give_up(struct notifier_job *job)
 {
-	SCOPED_LOCK(&notifier->lock);
-	while (STAILQ_EMPTY(&notifier->queue) && !notifier->stopping)
-		pthread_cond_wait(&notifier->changed, &notifier->lock);
-	struct notifier_job *job = STAILQ_FIRST(&notifier->queue);
-	if (job)
-		STAILQ_REMOVE_HEAD(&notifier->queue, queue);
-	return job;
+	job->done(job, -ECONNABORTED, 0);
 }
 
-static bool is_stopping(struct notifier *notifier)
+static void drop_job(void *context, struct work *work)
 {
-	SCOPED_LOCK(&notifier->lock);
-	return notifier->stopping;
+	(void)context;
+	give_up(CONTAINER_OF(work, struct notifier_job, work));
 }
 
-static void *run(void *context)
+static void run_job(void *context, struct work *work)
 {
 	struct notifier *notifier = context;
-	struct notifier_job *job;
-	while ((job = next_job(notifier))) {
-		if (is_stopping(notifier)) {
-			job->done(job, -ECONNABORTED, 0);
-		} else if (!serve(notifier, job)) {
-			const struct timespec *after =
-				job->tries++ < QUICK_TRIES ? &retry_after : &retry_later;
-			notifier_submit(notifier, job);
-			nanosleep(after, NULL);
-		}
-	}
-	return NULL;
+	struct notifier_job *job = CONTAINER_OF(work, struct notifier_job, work);
+	if (serve(notifier, job))
+		return;
+	const struct timespec *after = job->tries++ < QUICK_TRIES ? &retry_after : &retry_later;
+	notifier_submit(notifier, job);
+	nanosleep(after, NULL);
 }
 
 int notifier_start(struct fuse_session *session, struct notifier **ret_notifier)
@@ -134,13 +118,12 @@ int notifier_start(struct fuse_session *session, struct notifier **ret_notifier)
 	if (!notifier)
 		return -ENOMEM;
 	notifier->session = session;
-	pthread_mutex_init(&notifier->lock, NULL);
-	pthread_cond_init(&notifier->changed, NULL);
-	STAILQ_INIT(&notifier->queue);
-	int r = pthread_create(&notifier->thread, NULL, run, notifier);
-	if (r) {
+	const struct worker_options options = {
+		.name = "notifier", .run = run_job, .drop = drop_job, .context = notifier};
+	int r = worker_start(&options, &notifier->worker);
+	if (r < 0) {
 		free(notifier);
-		return -r;
+		return r;
 	}
 	*ret_notifier = notifier;
 	return 0;
@@ -148,35 +131,19 @@ int notifier_start(struct fuse_session *session, struct notifier **ret_notifier)
 
 void notifier_stop(struct notifier *notifier)
 {
-	pthread_mutex_lock(&notifier->lock);
-	notifier->stopping = true;
-	pthread_cond_signal(&notifier->changed);
-	pthread_mutex_unlock(&notifier->lock);
-	pthread_join(notifier->thread, NULL);
+	worker_stop(notifier->worker);
 }
 
 void notifier_free(struct notifier *notifier)
 {
 	if (!notifier)
 		return;
-	pthread_cond_destroy(&notifier->changed);
-	pthread_mutex_destroy(&notifier->lock);
+	worker_free(notifier->worker);
 	free(notifier);
-}
-
-/* Once it is stopping, its thread may have ended. */
-static bool queue_job(struct notifier *notifier, struct notifier_job *job)
-{
-	SCOPED_LOCK(&notifier->lock);
-	if (notifier->stopping)
-		return false;
-	STAILQ_INSERT_TAIL(&notifier->queue, job, queue);
-	pthread_cond_signal(&notifier->changed);
-	return true;
 }
 
 void notifier_submit(struct notifier *notifier, struct notifier_job *job)
 {
-	if (!queue_job(notifier, job))
-		job->done(job, -ECONNABORTED, 0);
+	if (!worker_submit(notifier->worker, &job->work))
+		give_up(job);
 }

@@ -23,15 +23,16 @@
 #ifndef FS_NOTIFIER_H
 #define FS_NOTIFIER_H
 
-#include <bsd/sys/queue.h>
 #include <stdint.h>
+
+#include "worker.h"
 
 struct fuse_session;
 struct cached_shard;
 struct notifier;
 
 struct notifier_job {
-	STAILQ_ENTRY(notifier_job) queue;
+	struct work work;
 	/* Must live until `done` is called. NULL: there is nothing to do but to call it. */
 	struct cached_shard *cached;
 	/* The notifier's own, zero at first: the known size whose page was dropped, and when. */

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "committer.h"
 
-#include "cleanup.h"
+#include <stdlib.h>
+
+#include "container.h"
 #include "upload.h"
 
 struct committer {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	STAILQ_HEAD(, upload) queue; /* lock; what no thread has taken yet */
-	unsigned queued;	     /* lock */
-	unsigned idle;		     /* lock; threads that wait for one */
-	unsigned count;		     /* lock; of threads */
-	bool stopping;		     /* lock */
-	pthread_t threads[COMMITTER_THREADS_MAX];
+	struct worker *worker;
 };
 
 static void run_commit(struct upload *upload)
@@ -22,38 +17,23 @@ static void run_commit(struct upload *upload)
 	upload_unref(upload);
 }
 
-static struct upload *next_upload(struct committer *committer)
+static void run_work(void *context, struct work *work)
 {
-	SCOPED_LOCK(&committer->lock);
-	committer->idle++;
-	while (STAILQ_EMPTY(&committer->queue) && !committer->stopping)
-		pthread_cond_wait(&committer->changed, &committer->lock);
-	committer->idle--;
-	struct upload *upload = STAILQ_FIRST(&committer->queue);
-	if (upload) {
-		STAILQ_REMOVE_HEAD(&committer->queue, commit.queue);
-		committer->queued--;
-	}
-	return upload;
-}
-
-static void *run(void *context)
-{
-	struct committer *committer = context;
-	struct upload *upload;
-	while ((upload = next_upload(committer)))
-		run_commit(upload);
-	return NULL;
+	(void)context;
+	run_commit(CONTAINER_OF(work, struct upload, commit.work));
 }
 
 struct committer *committer_new(void)
 {
+	const struct worker_options options = {
+		.name = "committer", .threads = COMMITTER_THREADS_MAX, .run = run_work};
 	struct committer *committer = calloc(1, sizeof(*committer));
 	if (!committer)
 		return NULL;
-	pthread_mutex_init(&committer->lock, NULL);
-	pthread_cond_init(&committer->changed, NULL);
-	STAILQ_INIT(&committer->queue);
+	if (worker_start(&options, &committer->worker) < 0) {
+		free(committer);
+		return NULL;
+	}
 	return committer;
 }
 
@@ -61,45 +41,18 @@ void committer_free(struct committer *committer)
 {
 	if (!committer)
 		return;
-	pthread_mutex_lock(&committer->lock);
-	committer->stopping = true;
-	pthread_cond_broadcast(&committer->changed);
-	pthread_mutex_unlock(&committer->lock);
-	for (unsigned i = 0; i < committer->count; i++)
-		pthread_join(committer->threads[i], NULL);
-	pthread_cond_destroy(&committer->changed);
-	pthread_mutex_destroy(&committer->lock);
+	worker_free(committer->worker);
 	free(committer);
-}
-
-/* Sees to it that there is a thread to take one more. False: there is none at all. */
-static bool ready_thread_locked(struct committer *committer)
-{
-	if (committer->idle > committer->queued || committer->count == COMMITTER_THREADS_MAX)
-		return true;
-	if (pthread_create(&committer->threads[committer->count], NULL, run, committer) == 0)
-		committer->count++;
-	return committer->count > 0;
-}
-
-static bool enqueue(struct committer *committer, struct upload *upload)
-{
-	SCOPED_LOCK(&committer->lock);
-	if (!ready_thread_locked(committer))
-		return false;
-	STAILQ_INSERT_TAIL(&committer->queue, upload, commit.queue);
-	committer->queued++;
-	pthread_cond_signal(&committer->changed);
-	return true;
 }
 
 void committer_submit(struct committer *committer, struct upload *upload, bool settle,
 	void (*done)(void *context, struct upload *upload, int result), void *context)
 {
-	upload->commit.settle = settle;
-	upload->commit.done = done;
-	upload->commit.context = context;
+	struct commit *commit = &upload->commit;
+	commit->settle = settle;
+	commit->done = done;
+	commit->context = context;
 	bool small = !committer || upload_size(upload) <= COMMITTER_SMALL_BYTES;
-	if (small || !enqueue(committer, upload))
+	if (small || !worker_submit(committer->worker, &commit->work))
 		run_commit(upload);
 }

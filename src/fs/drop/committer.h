@@ -7,8 +7,9 @@
 #ifndef FS_COMMITTER_H
 #define FS_COMMITTER_H
 
-#include <bsd/sys/queue.h>
 #include <stdbool.h>
+
+#include "worker.h"
 
 enum { COMMITTER_THREADS_MAX = 4, COMMITTER_SMALL_BYTES = 1024 * 1024 };
 
@@ -17,13 +18,13 @@ struct upload;
 
 /* What an upload holds for the committer's sake. */
 struct commit {
-	STAILQ_ENTRY(upload) queue;
+	struct work work;
 	bool settle;
 	void (*done)(void *context, struct upload *upload, int result);
 	void *context;
 };
 
-struct committer *committer_new(void); /* NULL: out of memory */
+struct committer *committer_new(void); /* NULL: no memory, or no thread */
 /* Finishes what is queued. NULL is fine. */
 void committer_free(struct committer *committer);
 

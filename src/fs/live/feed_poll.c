@@ -7,19 +7,18 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "container.h"
 #include "feed.h"
 #include "feeds.h"
 #include "streamfs/view.h"
-#include "waker.h"
 
 /* A poll that waits. It outlives its handle if it is just being woken then. */
 struct feed_poll {
 	struct sfs_waiter waiter;
-	struct waker_job job;
+	struct feed_job job;
 	struct feeds *feeds;
 	atomic_uint refs; /* the handle's, and the store's while it waits */
 	pthread_mutex_t lock;
@@ -39,10 +38,9 @@ static void poll_put(struct feed_poll *poll)
 	feeds_leave(feeds);
 }
 
-static void poll_woken(struct waker_job *job)
+static void poll_woken(struct feed_job *job)
 {
-	struct feed_poll *poll =
-		(struct feed_poll *)((char *)job - offsetof(struct feed_poll, job));
+	struct feed_poll *poll = CONTAINER_OF(job, struct feed_poll, job);
 	pthread_mutex_lock(&poll->lock);
 	struct fuse_pollhandle *pollhandle = poll->pollhandle;
 	poll->pollhandle = NULL;
@@ -57,8 +55,7 @@ static void poll_woken(struct waker_job *job)
 
 static void on_poll_wake(struct sfs_waiter *waiter)
 {
-	struct feed_poll *poll =
-		(struct feed_poll *)((char *)waiter - offsetof(struct feed_poll, waiter));
+	struct feed_poll *poll = CONTAINER_OF(waiter, struct feed_poll, waiter);
 	feeds_wake(poll->feeds, waiter, &poll->job);
 }
 

@@ -4,21 +4,20 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "container.h"
 #include "feed.h"
 #include "feeds.h"
 #include "reply.h"
 #include "streamfs/view.h"
-#include "waker.h"
 
 /* A read that waits, or is about to. */
 struct parked_read {
 	LIST_ENTRY(parked_read) parked; /* feeds.lock */
 	struct sfs_waiter waiter;
-	struct waker_job job;
+	struct feed_job job;
 	struct feeds *feeds;
 	struct feed *feed; /* lives until the request is answered */
 	size_t bytes;
@@ -108,18 +107,16 @@ static void go_on(struct parked_read *read)
 	send_answer(&answer);
 }
 
-static void woken(struct waker_job *job)
+static void woken(struct feed_job *job)
 {
-	struct parked_read *read =
-		(struct parked_read *)((char *)job - offsetof(struct parked_read, job));
+	struct parked_read *read = CONTAINER_OF(job, struct parked_read, job);
 	go_on(read);
 	put(read);
 }
 
 static void on_wake(struct sfs_waiter *waiter)
 {
-	struct parked_read *read =
-		(struct parked_read *)((char *)waiter - offsetof(struct parked_read, waiter));
+	struct parked_read *read = CONTAINER_OF(waiter, struct parked_read, waiter);
 	feeds_wake(read->feeds, waiter, &read->job);
 }
 

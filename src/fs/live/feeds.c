@@ -2,11 +2,15 @@
 #include "feeds.h"
 
 #include "cleanup.h"
+#include "container.h"
 #include "streamfs/view.h"
-#include "waker.h"
 
-/* How many an append answers itself: to answer one wakes a program, which takes a while. */
-enum { DIRECT_MAX = 8 };
+static void run_job(void *context, struct work *work)
+{
+	struct feed_job *job = CONTAINER_OF(work, struct feed_job, work);
+	(void)context;
+	job->run(job);
+}
 
 void feeds_init(struct feeds *feeds)
 {
@@ -18,7 +22,8 @@ void feeds_init(struct feeds *feeds)
 
 int feeds_start(struct feeds *feeds)
 {
-	return waker_start(&feeds->waker);
+	const struct worker_options options = {.name = "waker", .run = run_job};
+	return worker_start(&options, &feeds->waker);
 }
 
 void feeds_stop(struct feeds *feeds)
@@ -27,7 +32,7 @@ void feeds_stop(struct feeds *feeds)
 	while (feeds->alive)
 		pthread_cond_wait(&feeds->none, &feeds->lock);
 	pthread_mutex_unlock(&feeds->lock);
-	waker_stop(feeds->waker);
+	worker_free(feeds->waker);
 	feeds->waker = NULL;
 }
 
@@ -50,10 +55,10 @@ void feeds_leave(struct feeds *feeds)
 		pthread_cond_signal(&feeds->none);
 }
 
-void feeds_wake(struct feeds *feeds, const struct sfs_waiter *waiter, struct waker_job *job)
+void feeds_wake(struct feeds *feeds, const struct sfs_waiter *waiter, struct feed_job *job)
 {
-	if (waiter->turn < DIRECT_MAX)
+	if (waiter->turn < FEEDS_DIRECT_MAX)
 		job->run(job);
 	else
-		waker_submit(feeds->waker, job);
+		worker_submit(feeds->waker, &job->work);
 }

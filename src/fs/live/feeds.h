@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* All reads and polls of feeds that wait. */
+/*
+ * All reads and polls of feeds that wait, and a thread, the waker, that answers those which one
+ * append wakes and which are too many for the appender to answer itself.
+ */
 #ifndef FS_FEEDS_H
 #define FS_FEEDS_H
 
@@ -7,10 +10,18 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "worker.h"
+
+enum { FEEDS_DIRECT_MAX = 8 };
+
 struct parked_read;
 struct sfs_waiter;
-struct waker;
-struct waker_job;
+
+/* What a waiter does once it is woken. The job may free itself. */
+struct feed_job {
+	struct work work; /* the waker's own */
+	void (*run)(struct feed_job *job);
+};
 
 struct feeds {
 	pthread_mutex_t lock;
@@ -18,7 +29,7 @@ struct feeds {
 	LIST_HEAD(, parked_read) parked; /* lock */
 	unsigned alive;			 /* lock: reads and polls that a thread may still work on */
 	bool ending;			 /* lock: none is parked any more */
-	struct waker *waker;
+	struct worker *waker;
 };
 
 void feeds_init(struct feeds *feeds);
@@ -33,8 +44,9 @@ void feeds_leave(struct feeds *feeds);
 
 /*
  * Runs the job of a waiter that an append wakes: at once, in the appender's thread, for the first
- * few that the append wakes, else in the waker's thread.
+ * FEEDS_DIRECT_MAX that it wakes, since to answer one wakes a program, which takes a while; else in
+ * the waker's thread, in the order of the calls.
  */
-void feeds_wake(struct feeds *feeds, const struct sfs_waiter *waiter, struct waker_job *job);
+void feeds_wake(struct feeds *feeds, const struct sfs_waiter *waiter, struct feed_job *job);
 
 #endif

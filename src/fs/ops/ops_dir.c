@@ -50,7 +50,7 @@ static size_t pack_locked(
 {
 	size_t used = 0;
 	for (size_t i = first; i < listing->count; i++) {
-		const struct listing_entry *entry = &listing->entries[i];
+		const struct listing_entry *entry = &listing->items[i];
 		struct stat attr = {.st_ino = entry->ino, .st_mode = entry->type};
 		size_t n = fuse_add_direntry(
 			req, buffer + used, bytes - used, entry->name, &attr, (off_t)i + 1);

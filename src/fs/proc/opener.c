@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "dir.h"
 #include "proc.h"
 
 enum { TASKS_MAX = 256, CHILDREN_MAX = 64 };
@@ -19,21 +20,9 @@ struct process {
 	bool exiting; /* its descriptors are being closed for it */
 };
 
-static void cleanup_file(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
-static void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static int process_read(pid_t tid, struct process *ret_process)
 {
-	_cleanup_(cleanup_file) FILE *file = proc_open_file(tid, "status");
+	_cleanup_fclose_ FILE *file = proc_open_file(tid, "status");
 	if (!file)
 		return -errno;
 	struct process found = {0};
@@ -78,7 +67,7 @@ static int descriptor_read(pid_t tid, const char *number, struct descriptor *ret
 {
 	char name[32];
 	snprintf(name, sizeof(name), "fdinfo/%.16s", number);
-	_cleanup_(cleanup_file) FILE *file = proc_open_file(tid, name);
+	_cleanup_fclose_ FILE *file = proc_open_file(tid, name);
 	if (!file)
 		return -errno;
 	struct descriptor found = {0};
@@ -111,12 +100,12 @@ static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opene
 {
 	unsigned count = 0, looked_at = 0;
 	size_t tail_length = strlen(opened->tail);
-	struct dirent *entry;
-	while (count <= most && (entry = readdir(dir))) {
+	const char *number;
+	while (count <= most && dir_next(dir, &number) == 0 && number) {
 		char path[PATH_MAX];
 		if (++looked_at > OPENER_DESCRIPTORS_MAX)
 			return true;
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, path, sizeof(path));
+		ssize_t n = readlinkat(dirfd(dir), number, path, sizeof(path));
 		if (n < 0 && (errno == EACCES || errno == EPERM))
 			return true;
 		if (n <= 0)
@@ -124,7 +113,7 @@ static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opene
 		size_t length = (size_t)n;
 		bool same = ends_in(path, length, opened->tail, tail_length) ||
 			    ends_in(path, without_mark(path, length), opened->tail, tail_length);
-		count += same && is_same_open(tid, entry->d_name, opened);
+		count += same && is_same_open(tid, number, opened);
 	}
 	return count > most;
 }
@@ -132,7 +121,7 @@ static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opene
 /* What cannot be looked at may have some. */
 static bool process_has_descriptors(pid_t tid, const struct opened *opened, unsigned most)
 {
-	_cleanup_(cleanup_dir) DIR *dir = proc_open_dir(tid, "fd");
+	_cleanup_closedir_ DIR *dir = proc_open_dir(tid, "fd");
 	if (!dir)
 		return errno != ENOENT && errno != ESRCH;
 	return has_more_descriptors(dir, tid, opened, most);
@@ -144,7 +133,7 @@ static bool children_of_task_have(
 	char name[48];
 	int child;
 	snprintf(name, sizeof(name), "task/%.16s/children", task);
-	_cleanup_(cleanup_file) FILE *file = proc_open_file(process, name);
+	_cleanup_fclose_ FILE *file = proc_open_file(process, name);
 	while (file && fscanf(file, "%d", &child) == 1)
 		if (++*looked_at > CHILDREN_MAX || process_has_descriptors(child, opened, 0))
 			return true;
@@ -154,15 +143,12 @@ static bool children_of_task_have(
 static bool children_have(pid_t process, const struct opened *opened)
 {
 	unsigned tasks = 0, children = 0;
-	struct dirent *entry;
-	_cleanup_(cleanup_dir) DIR *dir = proc_open_dir(process, "task");
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
+	const char *task;
+	_cleanup_closedir_ DIR *dir = proc_open_dir(process, "task");
+	while (dir && dir_next(dir, &task) == 0 && task)
 		if (++tasks > TASKS_MAX ||
-			children_of_task_have(process, entry->d_name, opened, &children))
+			children_of_task_have(process, task, opened, &children))
 			return true;
-	}
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #include "ino.h"
 #include "intent.h"
 #include "log.h"
+#include "number.h"
 #include "shard_name.h"
 #include "streamfs/consumer.h"
 #include "tree.h"
@@ -84,19 +85,17 @@ int checkpoint_render(const struct node *node, char **ret_text, size_t *ret_byte
 /* One decimal number, with white space around it or not. */
 static int parse_offset(const char *text, size_t bytes, uint64_t *ret_offset)
 {
-	uint64_t offset = 0;
-	while (bytes && isspace((unsigned char)text[bytes - 1]))
-		bytes--;
-	for (; bytes && isspace((unsigned char)*text); text++)
-		bytes--;
-	if (!bytes)
+	const char *end = text + bytes;
+	uint64_t offset;
+	while (text < end && isspace((unsigned char)*text))
+		text++;
+	int r = number_take(&text, end, UINT64_MAX, &offset);
+	if (r < 0)
+		return r;
+	while (text < end && isspace((unsigned char)*text))
+		text++;
+	if (text < end)
 		return -EINVAL;
-	for (size_t i = 0; i < bytes; i++) {
-		unsigned digit = (unsigned char)text[i] - (unsigned)'0';
-		if (digit > 9 || __builtin_mul_overflow(offset, 10, &offset) ||
-			__builtin_add_overflow(offset, digit, &offset))
-			return -EINVAL;
-	}
 	*ret_offset = offset;
 	return 0;
 }

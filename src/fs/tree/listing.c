@@ -30,27 +30,20 @@ void listing_free(struct listing *listing)
 	if (!listing)
 		return;
 	for (size_t i = 0; i < listing->count; i++)
-		free(listing->entries[i].name);
-	free(listing->entries);
+		free(listing->items[i].name);
+	vector_fini(listing);
 	free(listing);
 }
 
 static int add(struct listing *listing, const char *name, uint64_t ino, mode_t type)
 {
-	if (listing->count == listing->capacity) {
-		size_t capacity = listing->capacity ? 2 * listing->capacity : 16;
-		struct listing_entry *entries =
-			reallocarray(listing->entries, capacity, sizeof(*entries));
-		if (!entries)
-			return -ENOMEM;
-		listing->entries = entries;
-		listing->capacity = capacity;
-	}
 	char *copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
-	listing->entries[listing->count++] = (struct listing_entry){ino, type, copy};
-	return 0;
+	int r = vector_push(listing, (struct listing_entry){ino, type, copy});
+	if (r < 0)
+		free(copy);
+	return r;
 }
 
 static bool is_dir(enum node_kind kind)
@@ -97,7 +90,7 @@ static int add_shards(struct listing *listing, struct sfs_stream *stream, const 
 static int add_upload(void *context, const struct upload *upload)
 {
 	const struct listing *listing = context;
-	if (strcmp(listing->entries[listing->count - 1].name, upload->name) == 0)
+	if (strcmp(listing->items[listing->count - 1].name, upload->name) == 0)
 		return 0;
 	return add(context, upload->name, ino_upload(upload->number), S_IFREG);
 }

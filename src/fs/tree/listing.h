@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "vector.h"
+
 struct tree;
 struct node;
 
@@ -16,11 +18,7 @@ struct listing_entry {
 	char *name;
 };
 
-struct listing {
-	struct listing_entry *entries;
-	size_t count;
-	size_t capacity;
-};
+VECTOR(listing, struct listing_entry);
 
 /* Reads a directory's entries, "." and ".." among them. */
 int listing_read(struct tree *tree, struct node *dir, struct listing **ret_listing);

@@ -2,8 +2,9 @@
 #include "shard_name.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "number.h"
 
 void shard_name(uint32_t number, char name[SHARD_NAME_MAX])
 {
@@ -12,11 +13,11 @@ void shard_name(uint32_t number, char name[SHARD_NAME_MAX])
 
 bool shard_name_parse(const char *name, uint32_t *ret_number)
 {
+	static const char prefix[] = "shard-";
 	char canonical[SHARD_NAME_MAX];
-	if (strncmp(name, "shard-", 6) != 0)
-		return false;
-	unsigned long number = strtoul(name + 6, NULL, 10);
-	if (number > UINT32_MAX)
+	uint64_t number;
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0 ||
+		number_parse(name + sizeof(prefix) - 1, UINT32_MAX, &number) < 0)
 		return false;
 	shard_name((uint32_t)number, canonical);
 	if (strcmp(name, canonical) != 0)
