@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a handle reads in a file whose beginning was trimmed. Offsets stay what they were, but who
- * reads from the beginning is given what is there: a reading that begins below the horizon (the
- * first of a handle, or one at offset 0) begins at the horizon and goes on from there, although the
- * kernel counts from where it asked. It may go back into what it read last, as shells do that have
- * read more than a line. Who was in the middle when a trim passed him is told: -ESTALE.
+ * A handle's position in a file whose beginning was trimmed.
  *
- * Who reads back from the end, as tail and less do, is given of the block that the horizon is in
- * what is there; below it tail finds the hole that lseek(2) tells of.
+ * Offsets stay what they were: the text that is left begins at the trim horizon, and below it
+ * nothing stands. But programs read a file from offset 0, and must get what is there. So a reading
+ * that begins below the horizon is served from the horizon on. From then on it is shifted: it is
+ * served `shift` bytes further on than the kernel, which knows nothing of this, counts.
  *
- * Zero-initialised is a handle that has read nothing. Not thread-safe.
+ *             at or above the horizon
+ *      NEW ----------------------------> EXACT <---+ at or above the horizon
+ *       |                                | ^ |     |
+ *       |                 below it,      | | +-----+
+ *       | below the       served from    | |
+ *       | horizon         the horizon    | | at or above the horizon,
+ *       |                                v | not in touch with the last read
+ *       +----------------------------> SHIFTED <---+ goes on from the last read,
+ *                                            |     | or back into it
+ *                                            +-----+
+ *
+ * What a read at an offset below the horizon gets; the first line that fits counts. `last` is the
+ * last read, as the kernel counts.
+ *
+ *   the reading is shifted, and the read goes    as far on as the last read was;
+ *   on from `last` or back into it               -ESTALE if a trim overtook it
+ *   the first read                               the text from the horizon on
+ *   one block back from `last`, which was        the part of the block that is left
+ *   exact and began above the horizon
+ *   a seek, and nothing is left of the file      nothing: the end of the file
+ *   one block back, and so was every read        zeros: the hole that lseek(2) reports (tail, less)
+ *   offset 0                                     the text from the horizon on: a rewind
+ *   a seek, and the read reaches the end         the text from the horizon to the end
+ *   any other                                    -ESTALE: a trim overtook the reader
+ *
+ * Going back into the last read is what shells do that have read more than a line. A seek is
+ * whatever does not go on from `last`.
+ *
+ * Not thread-safe. All zero is a handle that has read nothing.
  */
 #ifndef FS_READING_H
 #define FS_READING_H
@@ -18,13 +44,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum reading_state {
+	READING_NEW, /* has read nothing */
+	READING_EXACT,
+	READING_SHIFTED,
+};
+
 struct reading {
-	bool backwards; /* all of its reads: from the end, one block before the other */
-	bool begun;	/* it has read */
-	bool shifted;	/* what it reads is `shift` further on than the kernel counts */
-	uint64_t from;	/* where the kernel counts the last read's beginning */
-	uint64_t next;	/* and its end */
-	uint64_t shift;
+	enum reading_state state;
+	bool backwards; /* every read: the first near the end, each other one block before it */
+	uint64_t from;	/* `last`: its first offset */
+	uint64_t next;	/* and the offset behind it */
+	uint64_t shift; /* READING_SHIFTED: above 0; else 0 */
+	uint64_t mapped_shift; /* of the read that reading_map() was asked about */
 };
 
 struct reading_file {
@@ -33,14 +65,14 @@ struct reading_file {
 };
 
 /*
- * Which offset a read at `offset` is to be served from, and how many of its bytes at most.
- *   -ESTALE   it fell behind the horizon
- *   -ENODATA  it is in the hole: reading_hole() brings what it reads
+ * From which offset a read at `offset` is to be served, and, in `bytes`, how much of it at most.
+ *   -ESTALE   a trim overtook the reader
+ *   -ENODATA  it is in the hole: reading_hole() serves it
  */
 int reading_map(struct reading *reading, uint64_t offset, const struct reading_file *file,
 	size_t *bytes, uint64_t *ret_offset);
 int reading_hole(void *buffer, size_t bytes, size_t *ret_bytes);
-/* The read at `offset` brought so many bytes. */
+/* The read at `offset` that was mapped brought so many bytes. Not called if it failed. */
 void reading_advance(struct reading *reading, uint64_t offset, size_t bytes);
 
 #endif
