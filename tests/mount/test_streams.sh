@@ -12,6 +12,12 @@ test_a_new_mount_has_only_its_own_directory()
 	num "$(wc -l <"$M/.streamfs/README")" -ge 10
 }
 
+test_the_version_file_has_the_format_of_the_store()
+{
+	mount_store
+	eq "format $(jq .format "$S/streamfs.json")" "$(sed -n 2p "$M/.streamfs/version")"
+}
+
 test_mkdir_makes_a_stream()
 {
 	local name
