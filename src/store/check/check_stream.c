@@ -52,21 +52,10 @@ void check_stream_ids(struct check *check)
 /* The open shards' hash ranges in order, without a gap and without an overlap. */
 static int check_ranges(struct stream_check *s)
 {
-	int r = stream_set_routes(s->stream);
+	int r = shard_table_route(&s->stream->table);
 	if (r < 0)
 		return r;
-	const struct routes *routes = &s->stream->routes;
-	struct hash_key next = {0, 0};
-	bool whole = routes->count > 0;
-	for (size_t i = 0; i < routes->count; i++) {
-		const struct sfs_shard *shard = routes->shards[i];
-		whole = whole && (i == 0 || next.high || next.low) &&
-			shard->hash_first.high == next.high && shard->hash_first.low == next.low &&
-			hash_key_le(shard->hash_first, shard->hash_last);
-		next = shard->hash_last;
-		next.high += !++next.low;
-	}
-	if (!whole || next.high || next.low)
+	if (!routes_cover_once(&s->stream->table.routes))
 		check_finding(s->check, false,
 			"streams/%s/" STREAM_DOCUMENT
 			": the hash ranges of its shards do not cover each key once",
@@ -76,17 +65,18 @@ static int check_ranges(struct stream_check *s)
 
 static const struct sfs_shard *shard_numbered(const struct sfs_stream *stream, uint32_t number)
 {
-	for (size_t i = 0; i < stream->shard_count && stream->shards[i]->number <= number; i++)
-		if (stream->shards[i]->number == number)
-			return stream->shards[i];
+	for (size_t i = 0; i < stream->table.count && stream->table.shards[i]->number <= number;
+		i++)
+		if (stream->table.shards[i]->number == number)
+			return stream->table.shards[i];
 	return NULL;
 }
 
 /* Those that are still there are closed: their children's records came after all of theirs. */
 static void check_parents(struct stream_check *s)
 {
-	for (size_t i = 0; i < s->stream->shard_count; i++) {
-		const struct sfs_shard *shard = s->stream->shards[i];
+	for (size_t i = 0; i < s->stream->table.count; i++) {
+		const struct sfs_shard *shard = s->stream->table.shards[i];
 		for (uint32_t k = 0; k < shard->parent_count; k++) {
 			const struct sfs_shard *parent =
 				shard_numbered(s->stream, shard->parents[k]);
@@ -120,11 +110,12 @@ static int load_document(struct stream_check *s, bool *ret_loaded)
 
 static const struct sfs_shard *find_shard(const struct sfs_stream *stream, const char *name)
 {
-	for (size_t i = 0; i < stream->shard_count; i++) {
+	for (size_t i = 0; i < stream->table.count; i++) {
 		char expected[32];
-		snprintf(expected, sizeof expected, SHARD_NAME_FORMAT, stream->shards[i]->number);
+		snprintf(expected, sizeof expected, SHARD_NAME_FORMAT,
+			stream->table.shards[i]->number);
 		if (!strcmp(name, expected))
-			return stream->shards[i];
+			return stream->table.shards[i];
 	}
 	return NULL;
 }
@@ -263,8 +254,8 @@ static int check_contents(struct stream_check *s)
 		check_parents(s);
 	if (r == 0)
 		r = check_blobs(s);
-	for (size_t i = 0; r == 0 && i < s->stream->shard_count; i++)
-		r = check_shard(s, s->stream->shards[i]);
+	for (size_t i = 0; r == 0 && i < s->stream->table.count; i++)
+		r = check_shard(s, s->stream->table.shards[i]);
 	if (r == 0)
 		r = check_entries(s);
 	if (r == 0)

@@ -173,13 +173,13 @@ static json_t *shard_to_json(const struct sfs_shard *shard)
 int stream_document_save(struct sfs_stream *stream, const char *directory)
 {
 	json_t *shards = json_array();
-	for (size_t i = 0; i < stream->shard_count; i++)
-		json_array_append_new(shards, shard_to_json(stream->shards[i]));
+	for (size_t i = 0; i < stream->table.count; i++)
+		json_array_append_new(shards, shard_to_json(stream->table.shards[i]));
 	_cleanup_json_ json_t *document = json_pack("{s:I,s:I,s:I,s:o,s:o,s:I,s:o}", "id",
 		(json_int_t)stream->id, "created_ms", (json_int_t)stream->created_ms, "changed_ms",
 		(json_int_t)stream->changed_ms, "owner", owner_to_json(&stream->owner), "settings",
 		settings_to_json(&stream->home.settings), "next_shard",
-		(json_int_t)stream->next_shard, "shards", shards);
+		(json_int_t)stream->table.next_number, "shards", shards);
 	char path[SHARD_PATH_MAX];
 	snprintf(path, sizeof path, "%s/" STREAM_DOCUMENT, directory);
 	return document_save(
@@ -249,18 +249,21 @@ static int shard_from_json(struct sfs_stream *stream, json_t *json, struct sfs_s
 static int stream_shards(struct sfs_stream *stream, json_t *shards)
 {
 	size_t count = json_array_size(shards);
-	stream->shards = calloc(count ? count : 1, sizeof(struct sfs_shard *));
-	if (!stream->shards)
+	stream->table.shards = calloc(count ? count : 1, sizeof(struct sfs_shard *));
+	if (!stream->table.shards)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		int r = shard_from_json(stream, json_array_get(shards, i), &stream->shards[i]);
+		int r = shard_from_json(
+			stream, json_array_get(shards, i), &stream->table.shards[i]);
 		if (r < 0)
 			return r;
-		stream->shard_count++;
-		if (i && stream->shards[i]->number <= stream->shards[i - 1]->number)
+		stream->table.count++;
+		if (i && stream->table.shards[i]->number <= stream->table.shards[i - 1]->number)
 			return -EBADMSG;
 	}
-	return count && stream->shards[count - 1]->number < stream->next_shard ? 0 : -EBADMSG;
+	return count && stream->table.shards[count - 1]->number < stream->table.next_number
+		       ? 0
+		       : -EBADMSG;
 }
 
 static int stream_fields(struct sfs_stream *stream, json_t *document, struct sfs_diag *diag)
@@ -279,7 +282,7 @@ static int stream_fields(struct sfs_stream *stream, json_t *document, struct sfs
 	stream->id = (uint64_t)id;
 	stream->created_ms = (uint64_t)created;
 	stream->changed_ms = (uint64_t)changed;
-	stream->next_shard = (uint32_t)next_shard;
+	stream->table.next_number = (uint32_t)next_shard;
 	struct settings loaded;
 	int r = settings_from_json(settings, diag, &loaded);
 	if (r < 0)

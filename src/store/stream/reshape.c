@@ -23,14 +23,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-/* What of a stream a reshape replaces. */
-struct table {
-	struct sfs_shard **shards;
-	size_t count;
-	uint32_t next_shard;
-	struct routes routes;
-};
-
 struct reshape {
 	struct sfs_stream *stream;
 	uint32_t count;		  /* of open shards there are to be */
@@ -50,9 +42,9 @@ static bool same_hash(struct hash_key a, struct hash_key b)
 /* Whether a shard has, or had, records. The caller holds home.lock. */
 static int was_used(struct sfs_stream *stream, bool *ret_used)
 {
-	bool used = stream->next_shard != stream->shard_count;
-	for (size_t i = 0; !used && i < stream->shard_count; i++) {
-		struct sfs_shard *shard = stream->shards[i];
+	bool used = stream->table.next_number != stream->table.count;
+	for (size_t i = 0; !used && i < stream->table.count; i++) {
+		struct sfs_shard *shard = stream->table.shards[i];
 		int r = shard_open_locked(shard);
 		if (r < 0)
 			return r;
@@ -70,8 +62,7 @@ static void reshape_fini(struct reshape *p)
 	for (uint32_t i = 0; p->fresh && i < p->fresh_count; i++)
 		shard_free(p->fresh[i]);
 	free(p->fresh);
-	free(p->routes.firsts);
-	free(p->routes.shards);
+	routes_fini(&p->routes);
 }
 
 static int check_numbers(const struct reshape *p, struct sfs_diag *diag)
@@ -79,13 +70,13 @@ static int check_numbers(const struct reshape *p, struct sfs_diag *diag)
 	const struct sfs_stream *stream = p->stream;
 	if (p->anew)
 		return 0;
-	if (stream->shard_count + p->count > SFS_SHARDS_KEPT) {
+	if (stream->table.count + p->count > SFS_SHARDS_KEPT) {
 		diag_set(diag,
 			"shards: with the closed ones the stream has %zu; there can be %d in all",
-			stream->shard_count, SFS_SHARDS_KEPT);
+			stream->table.count, SFS_SHARDS_KEPT);
 		return -EINVAL;
 	}
-	if (stream->next_shard + p->count > SFS_SHARD_NUMBERS) {
+	if (stream->table.next_number + p->count > SFS_SHARD_NUMBERS) {
 		diag_set(diag, "shards: the stream has no shard numbers left");
 		return -EINVAL;
 	}
@@ -127,7 +118,7 @@ static struct sfs_shard *add_fresh(struct reshape *p, uint32_t range)
 /* Which shard will have which range. `at` is the first old one that can overlap it. */
 static int lay_range(struct reshape *p, uint32_t range, size_t *at)
 {
-	const struct routes *old = &p->stream->routes;
+	const struct routes *old = &p->stream->table.routes;
 	struct hash_key first = route_range_first(range, p->count);
 	struct hash_key last = route_range_last(range, p->count);
 	struct sfs_shard *shard = NULL;
@@ -135,7 +126,7 @@ static int lay_range(struct reshape *p, uint32_t range, size_t *at)
 	while (!p->anew && !hash_key_le(first, old->shards[*at]->hash_last))
 		++*at;
 	if (p->anew && range < p->first_number)
-		shard = p->stream->shards[range];
+		shard = p->stream->table.shards[range];
 	else if (!p->anew && same_hash(old->firsts[*at], first) &&
 		 same_hash(old->shards[*at]->hash_last, last))
 		shard = old->shards[*at];
@@ -154,14 +145,12 @@ static int lay_out(struct reshape *p, struct sfs_diag *diag)
 	int r = check_numbers(p, diag);
 	if (r < 0)
 		return r;
-	size_t stay = stream->shard_count < p->count ? stream->shard_count : p->count;
-	p->first_number = p->anew ? (uint32_t)stay : stream->next_shard;
+	size_t stay = stream->table.count < p->count ? stream->table.count : p->count;
+	p->first_number = p->anew ? (uint32_t)stay : stream->table.next_number;
 	p->fresh = calloc(p->count, sizeof(struct sfs_shard *));
-	p->routes.firsts = calloc(p->count, sizeof *p->routes.firsts);
-	p->routes.shards = calloc(p->count, sizeof(struct sfs_shard *));
-	p->routes.count = p->count;
-	if (!p->fresh || !p->routes.firsts || !p->routes.shards)
-		return -ENOMEM;
+	r = p->fresh ? routes_alloc(&p->routes, p->count) : -ENOMEM;
+	if (r < 0)
+		return r;
 	size_t at = 0;
 	for (uint32_t i = 0; r == 0 && i < p->count; i++)
 		r = lay_range(p, i, &at);
@@ -218,46 +207,30 @@ static void remove_directories(const struct reshape *p)
 
 /* ---- the change; the caller holds home.lock exclusively ---- */
 
-static void exchange(struct sfs_stream *stream, struct table *table)
+static void exchange(struct sfs_stream *stream, struct shard_table *table)
 {
-	const struct table old = {
-		stream->shards, stream->shard_count, stream->next_shard, stream->routes};
-	stream->shards = table->shards;
-	stream->shard_count = table->count;
-	stream->next_shard = table->next_shard;
-	stream->routes = table->routes;
+	const struct shard_table old = stream->table;
+	stream->table = *table;
 	*table = old;
 }
 
 /* Room for all that the change will need, so that nothing can fail once it is made. */
-static int table_make(struct reshape *p, struct table *table)
+static int make_table(struct reshape *p, struct shard_table *table)
 {
 	struct sfs_stream *stream = p->stream;
-	size_t stay = p->anew ? p->first_number : stream->shard_count;
-	size_t retired = stream->retired_count + stream->shard_count - stay;
-	struct sfs_shard **list = realloc(stream->retired, (retired + 1) * sizeof *list);
-	if (!list)
-		return -ENOMEM;
-	stream->retired = list;
+	size_t stay = p->anew ? p->first_number : stream->table.count;
+	int r = vector_reserve(&stream->retired, stream->table.count - stay);
+	if (r < 0)
+		return r;
 	table->count = stay + p->fresh_count;
 	table->shards = calloc(table->count, sizeof(struct sfs_shard *));
 	if (!table->shards)
 		return -ENOMEM;
-	memcpy(table->shards, stream->shards, stay * sizeof(struct sfs_shard *));
+	memcpy(table->shards, stream->table.shards, stay * sizeof(struct sfs_shard *));
 	memcpy(table->shards + stay, p->fresh, p->fresh_count * sizeof(struct sfs_shard *));
-	table->next_shard = p->first_number + p->fresh_count;
+	table->next_number = p->first_number + p->fresh_count;
 	table->routes = p->routes;
 	return 0;
-}
-
-/* Ranges of a table in which numbering started over. */
-static void spread_ranges(struct sfs_stream *stream)
-{
-	uint32_t count = (uint32_t)stream->shard_count;
-	for (uint32_t i = 0; i < count; i++) {
-		stream->shards[i]->hash_first = route_range_first(i, count);
-		stream->shards[i]->hash_last = route_range_last(i, count);
-	}
 }
 
 /* Which of the open shards the new routes have no more. */
@@ -269,31 +242,32 @@ static void set_closing(const struct routes *old, const struct routes *new)
 		new->shards[i]->closing = false;
 }
 
-static void take_effect(struct reshape *p, const struct table *table)
+static void take_effect(struct reshape *p, const struct shard_table *table)
 {
 	if (p->anew)
-		spread_ranges(p->stream);
+		shard_table_divide(&p->stream->table);
 	else
-		set_closing(&table->routes, &p->stream->routes);
+		set_closing(&table->routes, &p->stream->table.routes);
 }
 
 /* It may stand although writing it failed, so the old one is written once more. */
-static void take_back(struct reshape *p, struct table *table)
+static void take_back(struct reshape *p, struct shard_table *table)
 {
 	struct sfs_stream *stream = p->stream;
 	exchange(stream, table);
-	for (size_t i = 0; i < stream->routes.count; i++)
-		stream->routes.shards[i]->closing = false;
+	for (size_t i = 0; i < stream->table.routes.count; i++)
+		stream->table.routes.shards[i]->closing = false;
 	if (p->anew)
-		spread_ranges(stream);
+		shard_table_divide(&stream->table);
 	int r = stream_save(stream);
 	if (r == 0)
 		return;
 	p->made = 0; /* the new table may need its directories */
 	/* Records that come now belong to closed shards should it stand: parents, which is fine. */
-	for (size_t i = 0; p->anew && i < stream->shard_count; i++) {
-		SCOPED_LOCK(&stream->shards[i]->lock);
-		shard_fail_locked(stream->shards[i], "taking back a change of the settings", r);
+	for (size_t i = 0; p->anew && i < stream->table.count; i++) {
+		SCOPED_LOCK(&stream->table.shards[i]->lock);
+		shard_fail_locked(
+			stream->table.shards[i], "taking back a change of the settings", r);
 	}
 }
 
@@ -307,37 +281,29 @@ static void close_shard(struct sfs_shard *shard)
 	shard_seal(shard);
 }
 
-static void retire_shard(struct sfs_stream *stream, struct sfs_shard *shard)
-{
-	stream->retired[stream->retired_count++] = shard;
-	SCOPED_LOCK(&shard->lock);
-	shard->removed = true;
-	pthread_cond_broadcast(&shard->grown);
-}
-
 /* The new table stands; `old` is what it replaced. */
-static void settle(struct reshape *p, struct table *old)
+static void settle(struct reshape *p, struct shard_table *old)
 {
 	struct sfs_stream *stream = p->stream;
 	for (size_t i = p->first_number; p->anew && i < old->count; i++)
-		retire_shard(stream, old->shards[i]);
+		stream_retire(stream, old->shards[i]);
 	for (size_t i = 0; i < old->routes.count; i++)
 		if (old->routes.shards[i]->closing)
 			close_shard(old->routes.shards[i]);
 	p->routes = (struct routes){0};
 	p->fresh_count = 0; /* all of it is the stream's now */
-	for (size_t i = 0; i < stream->shard_count; i++)
-		syncer_set_interval(stream->shards[i], stream->home.settings.flush_interval_ms);
-	free(old->routes.firsts);
-	free(old->routes.shards);
+	for (size_t i = 0; i < stream->table.count; i++)
+		syncer_set_interval(
+			stream->table.shards[i], stream->home.settings.flush_interval_ms);
+	routes_fini(&old->routes);
 }
 
 static int change(struct reshape *p, struct settings *settings)
 {
 	struct sfs_stream *stream = p->stream;
 	struct settings before = stream->home.settings;
-	struct table table = {0};
-	int r = table_make(p, &table);
+	struct shard_table table = {0};
+	int r = make_table(p, &table);
 	if (r < 0)
 		return r;
 	exchange(stream, &table);

@@ -278,8 +278,8 @@ static int put_shards(void *context, struct sfs_stream *stream)
 	const struct shard_family *f = context;
 	int r = 0;
 	pthread_rwlock_rdlock(&stream->home.lock);
-	for (size_t i = 0; r == 0 && i < stream->shard_count; i++) {
-		struct sfs_shard *shard = stream->shards[i];
+	for (size_t i = 0; r == 0 && i < stream->table.count; i++) {
+		struct sfs_shard *shard = stream->table.shards[i];
 		if (atomic_load(&shard->opened))
 			r = buf_printf(f->out,
 				"streamfs_%s{stream=\"%s\",shard=\"" SHARD_NAME_FORMAT "\"} %llu\n",

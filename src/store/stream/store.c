@@ -431,3 +431,18 @@ int sfs_store_list(struct sfs_store *store,
 	}
 	return r;
 }
+
+void sfs_store_watch_trims(struct sfs_store *store,
+	void (*trimmed)(void *context, struct sfs_shard *shard), void *context)
+{
+	SCOPED_LOCK(&store->trim_watch_lock);
+	store->trimmed = trimmed;
+	store->trimmed_context = context;
+}
+
+void store_report_trim(struct sfs_store *store, struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&store->trim_watch_lock);
+	if (store->trimmed)
+		store->trimmed(store->trimmed_context, shard);
+}

@@ -7,7 +7,7 @@
  *   stream.consumers.lock  the consumers and their documents
  *   stream.retain_lock     retention, one after the other
  *   stream.change_lock     changes of the settings and trims, one after the other
- *   store.trim_watch_lock  who is told of trims; held while it is told
+ *   store.trim_watch_lock  the callback for trims; held while it is called
  *   home.lock                (rw) the shard table, settings and name; appends hold it shared
  *   shard.append_lock      who orders and stores: one appender at a time
  *   shard.files_lock       who replaces or removes the file of a sealed segment
@@ -63,7 +63,7 @@ struct sfs_store {
 
 	struct payload_budget payloads; /* unfinished lines and uploads */
 
-	pthread_mutex_t trim_watch_lock; /* guards what is told of trims; held over the call */
+	pthread_mutex_t trim_watch_lock; /* guards the callback; held while it is called */
 	void (*trimmed)(void *context, struct sfs_shard *shard);
 	void *trimmed_context;
 
@@ -83,6 +83,9 @@ int store_lock(struct sfs_store *store, struct sfs_diag *diag);
 
 /* The next stream id, never given before. The caller holds config_lock. */
 int store_next_id(struct sfs_store *store, uint64_t *ret_id);
+/* Calls the callback of sfs_store_watch_trims() for a shard whose horizon moved. No other lock is
+ * needed. */
+void store_report_trim(struct sfs_store *store, struct sfs_shard *shard);
 /* remove.c: removes a directory and what is in it; never leaves it by a link. */
 int store_remove_tree(struct sfs_store *store, int dir, const char *name);
 /*

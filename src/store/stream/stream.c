@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "consumers.h"
 #include "documents.h"
+#include "lock.h"
 #include "shard.h"
 #include "syncer.h"
 #include "tidier.h"
@@ -60,14 +61,10 @@ void stream_lock_alone(struct sfs_stream *stream)
 
 void stream_free(struct sfs_stream *stream)
 {
-	for (size_t i = 0; i < stream->shard_count; i++)
-		shard_free(stream->shards[i]);
-	for (size_t i = 0; i < stream->retired_count; i++)
-		shard_free(stream->retired[i]);
-	free(stream->shards);
-	free(stream->retired);
-	free(stream->routes.firsts);
-	free(stream->routes.shards);
+	shard_table_fini(&stream->table);
+	for (size_t i = 0; i < stream->retired.count; i++)
+		shard_free(stream->retired.items[i]);
+	vector_fini(&stream->retired);
 	consumers_fini(&stream->consumers);
 	blobs_fini(&stream->blobs);
 	pthread_mutex_destroy(&stream->blobs_lock);
@@ -119,74 +116,26 @@ struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number)
 	return shard;
 }
 
-int stream_set_shards(struct sfs_stream *stream, uint32_t count)
+void stream_retire(struct sfs_stream *stream, struct sfs_shard *shard)
 {
-	struct sfs_shard **shards = calloc(count, sizeof(struct sfs_shard *));
-	if (!shards)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++) {
-		shards[i] =
-			i < stream->shard_count ? stream->shards[i] : stream_new_shard(stream, i);
-		if (!shards[i]) {
-			while (i-- > stream->shard_count)
-				shard_free(shards[i]);
-			free(shards);
-			return -ENOMEM;
-		}
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		shards[i]->hash_first = route_range_first(i, count);
-		shards[i]->hash_last = route_range_last(i, count);
-	}
-	free(stream->shards);
-	stream->shards = shards;
-	stream->shard_count = stream->next_shard = count;
-	return stream_set_routes(stream);
-}
-
-static int compare_first(const void *a, const void *b)
-{
-	const struct sfs_shard *x = *(struct sfs_shard *const *)a,
-			       *y = *(struct sfs_shard *const *)b;
-	if (x->hash_first.high != y->hash_first.high)
-		return x->hash_first.high < y->hash_first.high ? -1 : 1;
-	return (x->hash_first.low > y->hash_first.low) - (x->hash_first.low < y->hash_first.low);
-}
-
-int stream_set_routes(struct sfs_stream *stream)
-{
-	struct routes routes = {
-		.firsts = calloc(stream->shard_count, sizeof *routes.firsts),
-		.shards = calloc(stream->shard_count, sizeof(struct sfs_shard *)),
-	};
-	if (!routes.firsts || !routes.shards) {
-		free(routes.firsts);
-		free(routes.shards);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < stream->shard_count; i++)
-		if (!stream->shards[i]->closed)
-			routes.shards[routes.count++] = stream->shards[i];
-	qsort(routes.shards, routes.count, sizeof(struct sfs_shard *), compare_first);
-	for (size_t i = 0; i < routes.count; i++)
-		routes.firsts[i] = routes.shards[i]->hash_first;
-	free(stream->routes.firsts);
-	free(stream->routes.shards);
-	stream->routes = routes;
-	return 0;
+	ASSERT_WRLOCKED(&stream->home.lock);
+	assert(stream->retired.count < stream->retired.capacity);
+	stream->retired.items[stream->retired.count++] = shard;
+	SCOPED_LOCK(&shard->lock);
+	shard->removed = true;
+	pthread_cond_broadcast(&shard->grown);
 }
 
 size_t stream_route(const struct sfs_stream *stream, const char *key, size_t bytes)
 {
-	const struct routes *routes = &stream->routes;
-	if (routes->count == 1)
-		return 0;
-	return route_find(routes->firsts, routes->count, route_hash(key, bytes));
+	ASSERT_RDLOCKED(&stream->home.lock);
+	return routes_find(&stream->table.routes, key, bytes);
 }
 
 size_t stream_spread(struct sfs_stream *stream)
 {
-	return atomic_fetch_add(&stream->spread, 1) % stream->routes.count;
+	ASSERT_RDLOCKED(&stream->home.lock);
+	return atomic_fetch_add(&stream->spread, 1) % stream->table.routes.count;
 }
 
 uint64_t sfs_stream_id(const struct sfs_stream *stream)
@@ -301,8 +250,9 @@ static int change_settings(struct sfs_stream *stream, struct settings *settings)
 	} else {
 		*settings = before; /* for the caller to free */
 	}
-	for (size_t i = 0; r == 0 && i < stream->shard_count; i++)
-		syncer_set_interval(stream->shards[i], stream->home.settings.flush_interval_ms);
+	for (size_t i = 0; r == 0 && i < stream->table.count; i++)
+		syncer_set_interval(
+			stream->table.shards[i], stream->home.settings.flush_interval_ms);
 	pthread_rwlock_unlock(&stream->home.lock);
 	return r;
 }
@@ -366,27 +316,13 @@ int sfs_store_patch_defaults(
 	return r;
 }
 
-static struct sfs_shard *find_shard(const struct sfs_stream *stream, uint32_t number)
-{
-	size_t low = 0, high = stream->shard_count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (stream->shards[middle]->number < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	bool found = low < stream->shard_count && stream->shards[low]->number == number;
-	return found ? stream->shards[low] : NULL;
-}
-
 int sfs_stream_shards(struct sfs_stream *stream, uint32_t **ret_numbers, size_t *ret_count)
 {
 	pthread_rwlock_rdlock(&stream->home.lock);
-	size_t count = stream->shard_count;
+	size_t count = stream->table.count;
 	uint32_t *numbers = malloc((count ? count : 1) * sizeof *numbers);
 	for (size_t i = 0; numbers && i < count; i++)
-		numbers[i] = stream->shards[i]->number;
+		numbers[i] = stream->table.shards[i]->number;
 	pthread_rwlock_unlock(&stream->home.lock);
 	if (!numbers)
 		return -ENOMEM;
@@ -398,7 +334,7 @@ int sfs_stream_shards(struct sfs_stream *stream, uint32_t **ret_numbers, size_t 
 bool sfs_stream_has_shard(struct sfs_stream *stream, uint32_t number)
 {
 	pthread_rwlock_rdlock(&stream->home.lock);
-	bool has = !stream->home.removed && find_shard(stream, number);
+	bool has = !stream->home.removed && shard_table_find(&stream->table, number);
 	pthread_rwlock_unlock(&stream->home.lock);
 	return has;
 }
@@ -406,7 +342,8 @@ bool sfs_stream_has_shard(struct sfs_stream *stream, uint32_t number)
 int sfs_stream_shard(struct sfs_stream *stream, uint32_t number, struct sfs_shard **ret_shard)
 {
 	pthread_rwlock_rdlock(&stream->home.lock);
-	struct sfs_shard *shard = stream->home.removed ? NULL : find_shard(stream, number);
+	struct sfs_shard *shard =
+		stream->home.removed ? NULL : shard_table_find(&stream->table, number);
 	int r = shard ? shard_open_locked(shard) : -ENOENT;
 	pthread_rwlock_unlock(&stream->home.lock);
 	if (r == 0)

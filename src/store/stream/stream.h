@@ -7,20 +7,14 @@
 #include "blobs.h"
 #include "consumers.h"
 #include "home.h"
-#include "route.h"
+#include "retention.h"
+#include "shard_table.h"
 #include "streamfs/stream.h"
 #include "waiters.h"
 
 #include <bsd/sys/tree.h>
 
 struct sfs_store;
-
-/* The open shards in the order of their hash ranges; replaced as a whole. */
-struct routes {
-	size_t count;
-	struct hash_key *firsts;
-	struct sfs_shard **shards;
-};
 
 struct sfs_stream {
 	struct sfs_store *store;
@@ -34,21 +28,15 @@ struct sfs_stream {
 	struct home home; /* its name changes under store.lock too; home.lock guards all below */
 	struct sfs_owner owner;
 	uint64_t changed_ms;
-	struct sfs_shard **shards; /* by rising number, closed ones too */
-	size_t shard_count;
-	uint32_t next_shard;
-	struct sfs_shard **retired; /* left the table while the stream was empty */
-	size_t retired_count;
-	struct routes routes;
+	struct shard_table table;
+	struct shard_list retired;  /* shards that left the table */
 	struct blobs blobs;	    /* has its own lock; directory made when first needed */
 	pthread_mutex_t blobs_lock; /* for making it */
 	bool blobs_durable; /* blobs_lock; its entry was synced since the store was opened */
 	atomic_uint shape;  /* counts changes of what the table of shards holds; waiters.c */
 	struct waiters waiters;
 	struct consumers consumers;
-	struct {
-		uint64_t end_bytes, horizon_bytes, limit; /* sums over the shards */
-	} retained; /* when retention had last done its work; retain_lock */
+	struct retained retained; /* retain_lock */
 	pthread_mutex_t retain_lock;
 	/* Under the tidier's lock: */
 	unsigned queued_jobs;	 /* a bit for each kind of sweep that is queued */
@@ -70,16 +58,17 @@ void stream_free(struct sfs_stream *stream);
  */
 void stream_lock_alone(struct sfs_stream *stream);
 
-/* Makes the first `count` shards of an empty stream, evenly over the hash space. 0, -ENOMEM. */
-int stream_set_shards(struct sfs_stream *stream, uint32_t count);
-/* Makes the table of open shards anew. */
-int stream_set_routes(struct sfs_stream *stream);
-/* The route (into stream->routes) that a key belongs to. The caller holds home.lock. */
+/* The index, in the table's routes, of the route of a key. The caller holds home.lock. */
 size_t stream_route(const struct sfs_stream *stream, const char *key, size_t bytes);
 /* The route of a record without a key: the next in turn. */
 size_t stream_spread(struct sfs_stream *stream);
 /* A shard that is in no table yet, with a tag of its own. NULL: no memory. */
 struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number);
+/*
+ * Puts a shard that left the table on the list of retired ones, which has room for it, and marks it
+ * as removed. The caller holds home.lock exclusively.
+ */
+void stream_retire(struct sfs_stream *stream, struct sfs_shard *shard);
 /* Writes stream.json after a change. The caller holds home.lock exclusively. */
 int stream_save(struct sfs_stream *stream);
 /*

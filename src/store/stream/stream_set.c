@@ -51,23 +51,6 @@ static void insert(struct sfs_store *store, struct sfs_stream *stream)
 	RB_INSERT(stream_tree, &store->streams, stream);
 }
 
-/* Each key has one open shard: ranges follow on each other from the first hash to the last. */
-static bool routes_are_sound(const struct routes *routes)
-{
-	struct hash_key next = {0, 0};
-	for (size_t i = 0; i < routes->count; i++) {
-		const struct sfs_shard *shard = routes->shards[i];
-		bool ended = i && !next.high && !next.low;
-		if (ended || shard->hash_first.high != next.high ||
-			shard->hash_first.low != next.low ||
-			!hash_key_le(shard->hash_first, shard->hash_last))
-			return false;
-		next = shard->hash_last;
-		next.high += !++next.low;
-	}
-	return routes->count && !next.high && !next.low;
-}
-
 /*
  * Names in streams/ may be of a process that was killed before it synced them, or of a sync that
  * failed: nothing is acknowledged to a stream before its own name is durable. Holds config_lock.
@@ -94,8 +77,8 @@ static int load_stream(struct sfs_store *store, const char *name, struct sfs_str
 	if (r == -ENOENT)
 		r = -EBADMSG;
 	if (r == 0)
-		r = stream_set_routes(stream);
-	if (r == 0 && !routes_are_sound(&stream->routes)) {
+		r = shard_table_route(&stream->table);
+	if (r == 0 && !routes_cover_once(&stream->table.routes)) {
 		diag_set(&diag, "%s/" STREAM_DOCUMENT ": its hash ranges are wrong", name);
 		r = -EBADMSG;
 	}
@@ -172,9 +155,9 @@ static int write_new(struct sfs_stream *stream)
 	char temporary[SHARD_PATH_MAX], path[SHARD_PATH_MAX + 32];
 	temporary_name(stream, temporary);
 	int r = disk_mkdir(&store->env.disk, store->env.streams_dir, temporary);
-	for (size_t i = 0; r == 0 && i < stream->shard_count; i++) {
+	for (size_t i = 0; r == 0 && i < stream->table.count; i++) {
 		snprintf(path, sizeof path, "%s/" SHARD_NAME_FORMAT, temporary,
-			stream->shards[i]->number);
+			stream->table.shards[i]->number);
 		r = disk_mkdir(&store->env.disk, store->env.streams_dir, path);
 	}
 	if (r == 0)
@@ -202,7 +185,7 @@ static int create_held(struct sfs_store *store, const char *name, const struct s
 	stream->owner = *owner;
 	stream->created_ms = stream->changed_ms = clock_wall_ms();
 	if (r == 0)
-		r = stream_set_shards(stream, stream->home.settings.shards);
+		r = shard_table_make(stream, stream->home.settings.shards);
 	if (r == 0)
 		r = write_new(stream);
 	if (r < 0) {
@@ -228,8 +211,8 @@ int sfs_stream_create(struct sfs_store *store, const char *name, const struct sf
 /* Whoever waits on a shard or goes on writing to it learns that it is gone. */
 static void mark_removed(struct sfs_stream *stream)
 {
-	for (size_t i = 0; i < stream->shard_count; i++) {
-		struct sfs_shard *shard = stream->shards[i];
+	for (size_t i = 0; i < stream->table.count; i++) {
+		struct sfs_shard *shard = stream->table.shards[i];
 		SCOPED_LOCK(&shard->lock);
 		shard->removed = true;
 		pthread_cond_broadcast(&shard->grown);
@@ -238,9 +221,9 @@ static void mark_removed(struct sfs_stream *stream)
 
 static int check_empty(struct sfs_stream *stream)
 {
-	for (size_t i = 0; i < stream->shard_count; i++) {
+	for (size_t i = 0; i < stream->table.count; i++) {
 		bool empty;
-		int r = shard_is_empty(stream->shards[i], &empty);
+		int r = shard_is_empty(stream->table.shards[i], &empty);
 		if (r < 0)
 			return r;
 		if (!empty)
@@ -287,8 +270,8 @@ static int remove_stream(struct sfs_store *store, const char *name, struct sfs_s
 		pthread_mutex_lock(&store->lock);
 		RB_REMOVE(stream_tree, &store->streams, stream);
 		pthread_mutex_unlock(&store->lock);
-		for (size_t i = 0; i < stream->shard_count; i++)
-			syncer_forget(stream->shards[i]);
+		for (size_t i = 0; i < stream->table.count; i++)
+			syncer_forget(stream->table.shards[i]);
 		if (r == 0) /* else the next opening does, should it not come back */
 			(void)store_remove_stream(store, temporary);
 		sfs_stream_unref(stream); /* the table's */
@@ -359,16 +342,16 @@ int sfs_stream_rename(struct sfs_store *store, const char *from, const char *to)
 static int close_stream(struct sfs_stream *stream)
 {
 	int result = 0;
-	for (size_t i = 0; i < stream->shard_count; i++) {
-		struct sfs_shard *shard = stream->shards[i];
+	for (size_t i = 0; i < stream->table.count; i++) {
+		struct sfs_shard *shard = stream->table.shards[i];
 		if (!atomic_load(&shard->opened) || stream->store->env.read_only)
 			continue;
 		int r = syncer_sync_now(shard);
 		if (r < 0 && result == 0)
 			result = r;
 	}
-	for (size_t i = 0; i < stream->retired_count; i++)
-		syncer_forget(stream->retired[i]);
+	for (size_t i = 0; i < stream->retired.count; i++)
+		syncer_forget(stream->retired.items[i]);
 	return result;
 }
 

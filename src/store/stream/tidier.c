@@ -7,7 +7,7 @@
 #include "clock.h"
 #include "shard.h"
 #include "stream.h"
-#include "trim.h"
+#include "retention.h"
 
 enum job_kind { JOB_MERGE, JOB_SWEEP, JOB_SWEEP_TRIMMED, JOB_RETAIN };
 
@@ -55,7 +55,7 @@ static void run_job(struct tidier *t, struct job *job)
 	else if (job->kind == JOB_SWEEP)
 		(void)stream_sweep(job->stream, t->store->orphan_grace_ms);
 	else if (job->kind == JOB_RETAIN)
-		(void)stream_retain(job->stream);
+		(void)retention_apply(job->stream);
 	else
 		sweep_trimmed(t, job->stream);
 }

@@ -88,10 +88,10 @@ void stream_wake(struct sfs_stream *stream)
 	pthread_rwlock_rdlock(&stream->home.lock);
 	pthread_mutex_lock(&waiters->lock);
 	take_locked(waiters, &waiters->any, &due);
-	for (size_t i = 0; i < stream->shard_count; i++)
-		take_locked(waiters, &stream->shards[i]->view_waiters, &due);
-	for (size_t i = 0; i < stream->retired_count; i++)
-		take_locked(waiters, &stream->retired[i]->view_waiters, &due);
+	for (size_t i = 0; i < stream->table.count; i++)
+		take_locked(waiters, &stream->table.shards[i]->view_waiters, &due);
+	for (size_t i = 0; i < stream->retired.count; i++)
+		take_locked(waiters, &stream->retired.items[i]->view_waiters, &due);
 	pthread_mutex_unlock(&waiters->lock);
 	pthread_rwlock_unlock(&stream->home.lock);
 	waiters_wake(&due);

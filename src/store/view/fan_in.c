@@ -60,8 +60,8 @@ static int list_sources(struct fan_in *f, struct source_vector *table)
 	struct hash_key hash = {0};
 	if (f->spec->filter == SFS_OF_KEY)
 		hash = route_hash(f->spec->key, f->spec->key_bytes);
-	for (size_t i = 0; i < f->stream->shard_count; i++) {
-		struct sfs_shard *shard = f->stream->shards[i];
+	for (size_t i = 0; i < f->stream->table.count; i++) {
+		struct sfs_shard *shard = f->stream->table.shards[i];
 		if (!has_part(f, shard, hash))
 			continue;
 		struct source *s = find_source(f, shard->number);
@@ -116,9 +116,9 @@ static int refresh_locked(struct fan_in *f)
 		return -ENOENT;
 	unsigned shape = atomic_load(&f->stream->shape);
 	struct source_vector table = {0};
-	int r = vector_reserve(&table, f->stream->shard_count);
+	int r = vector_reserve(&table, f->stream->table.count);
 	if (r == 0)
-		r = vector_reserve(&f->heap, f->stream->shard_count);
+		r = vector_reserve(&f->heap, f->stream->table.count);
 	if (r == 0)
 		r = list_sources(f, &table);
 	if (r < 0) {
@@ -129,7 +129,7 @@ static int refresh_locked(struct fan_in *f)
 	f->shape = shape;
 	f->listed = true;
 	TRACE(read, "stream %" PRIu64 ": a fan-in over %zu of %zu shards", f->stream->id,
-		f->sources.count, f->stream->shard_count);
+		f->sources.count, f->stream->table.count);
 	return 0;
 }
 

@@ -153,10 +153,10 @@ static int add_shard(struct key_set *set, struct sfs_shard *shard)
 static int list_shards(struct sfs_stream *stream, struct sfs_shard ***ret_shards, size_t *ret_count)
 {
 	SCOPED_RDLOCK(&stream->home.lock);
-	size_t count = stream->shard_count;
+	size_t count = stream->table.count;
 	struct sfs_shard **shards = malloc((count ? count : 1) * sizeof(struct sfs_shard *));
 	if (shards && count)
-		memcpy(shards, stream->shards, count * sizeof(struct sfs_shard *));
+		memcpy(shards, stream->table.shards, count * sizeof(struct sfs_shard *));
 	int r = stream->home.removed ? -ENOENT : shards ? 0 : -ENOMEM;
 	if (r < 0) {
 		free(shards);

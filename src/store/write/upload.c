@@ -140,7 +140,7 @@ static int commit_held(struct sfs_upload *upload, struct workspace *w, struct ke
 		return -ENOENT;
 	size_t route =
 		key.bytes ? stream_route(stream, key.data, key.bytes) : stream_spread(stream);
-	struct batch *batch = workspace_batch(w, &stream->routes, route);
+	struct batch *batch = workspace_batch(w, &stream->table.routes, route);
 	if (!batch)
 		return -ENOMEM;
 	struct long_record long_record = {0};

@@ -228,7 +228,7 @@ static struct batch *batch_for(struct run *run, struct key_text key)
 		return batch ? batch : workspace_new_batch(run->w, w->shard);
 	}
 	size_t route = key.bytes ? stream_route(w->stream, key.data, key.bytes) : run->spread_route;
-	return workspace_batch(run->w, &w->stream->routes, route);
+	return workspace_batch(run->w, &w->stream->table.routes, route);
 }
 
 /* Whether the text of a line that began in earlier writes is looked at here at all. */
@@ -402,7 +402,7 @@ static int append_plain(struct run *run, const char *data, size_t bytes, size_t 
 	size_t route = w->target == TARGET_KEY ? stream_route(w->stream, w->key, w->key_bytes)
 					       : run->spread_route;
 	struct sfs_shard *shard =
-		w->target == TARGET_SHARD ? w->shard : w->stream->routes.shards[route];
+		w->target == TARGET_SHARD ? w->shard : w->stream->table.routes.shards[route];
 	int r = touch(w, shard);
 	if (r == 0)
 		r = append_text(run->w, shard, key, text, text_bytes);

@@ -29,7 +29,7 @@ static void start(struct segment_writer *w, struct fixture *f)
 	ck_assert_int_eq(sfs_stream_lookup(store, "s", &stream), 0);
 	*w = (struct segment_writer){.f = f, .encoder = encoder_new()};
 	w->order = (struct chunk_order){
-		.owner = stream->shards[0]->tag, .arrival_ms = 1000, .last_arrival_ms = 1000};
+		.owner = stream->table.shards[0]->tag, .arrival_ms = 1000, .last_arrival_ms = 1000};
 	sfs_stream_unref(stream);
 	ck_assert_int_eq(sfs_store_close(store), 0);
 	w->fd = open(path_of(f, SEGMENT, path), O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -424,7 +424,7 @@ END_TEST
 
 static void write_ranges(int which)
 {
-	struct sfs_shard **shards = stream->shards;
+	struct sfs_shard **shards = stream->table.shards;
 	switch (which) {
 	case 1: /* a hole */
 		shards[1]->hash_first.low++;

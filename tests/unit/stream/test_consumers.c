@@ -160,10 +160,10 @@ START_TEST(checkpoints_of_shards_that_left_are_dropped)
 	ck_assert_int_eq(set(2), 0);
 	configure("{\"shards\":2}");
 	/* As trimming does it: the closed shard leaves the table. */
-	struct sfs_shard *left = stream->shards[0];
-	stream->shards[0] = stream->shards[1];
-	stream->shards[1] = stream->shards[2];
-	stream->shard_count = 2;
+	struct sfs_shard *left = stream->table.shards[0];
+	stream->table.shards[0] = stream->table.shards[1];
+	stream->table.shards[1] = stream->table.shards[2];
+	stream->table.count = 2;
 	ck_assert_int_eq(sfs_consumer_set(stream, "billing", 1, 0), 0);
 	struct checkpoint *checkpoints;
 	struct sfs_diag diag;
@@ -174,10 +174,10 @@ START_TEST(checkpoints_of_shards_that_left_are_dropped)
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(checkpoints[0].shard, 1);
 	free(checkpoints);
-	stream->shards[2] = stream->shards[1];
-	stream->shards[1] = stream->shards[0];
-	stream->shards[0] = left;
-	stream->shard_count = 3;
+	stream->table.shards[2] = stream->table.shards[1];
+	stream->table.shards[1] = stream->table.shards[0];
+	stream->table.shards[0] = left;
+	stream->table.count = 3;
 	close_all();
 }
 END_TEST

@@ -162,7 +162,7 @@ static void check_routing(void)
 		char key[24];
 		snprintf(key, sizeof key, "key-%d", i);
 		const struct sfs_shard *s =
-			stream->routes.shards[stream_route(stream, key, strlen(key))];
+			stream->table.routes.shards[stream_route(stream, key, strlen(key))];
 		u128 hash = number_of(route_hash(key, strlen(key)));
 		ck_assert(!s->closed && number_of(s->hash_first) <= hash &&
 			  hash <= number_of(s->hash_last));
@@ -244,14 +244,14 @@ START_TEST(no_numbers_left_is_refused)
 {
 	open_store();
 	use_stream();
-	stream->next_shard = SFS_SHARD_NUMBERS - 3;
+	stream->table.next_number = SFS_SHARD_NUMBERS - 3;
 	ck_assert_int_eq(reshard(4), -EINVAL);
-	ck_assert_uint_eq(stream->shard_count, 1);
+	ck_assert_uint_eq(stream->table.count, 1);
 	ck_assert_int_eq(reshard(3), 0);
 	put_text("a 1\n");
 	close_all();
 	open_store();
-	ck_assert_uint_eq(stream->shard_count, 4);
+	ck_assert_uint_eq(stream->table.count, 4);
 	close_all();
 }
 END_TEST
@@ -362,7 +362,7 @@ START_TEST(leftover_directories_are_used)
 	put_text("a 1\nb 2\nc 3\nd 4\n");
 	close_all();
 	open_store();
-	ck_assert_uint_eq(stream->shard_count, 3);
+	ck_assert_uint_eq(stream->table.count, 3);
 	close_all();
 }
 END_TEST
@@ -377,9 +377,9 @@ enum { OLD_SHARDS = 3, NEW_SHARDS = 4 };
 static unsigned count_records(void)
 {
 	uint64_t records = 0;
-	for (size_t i = 0; i < stream->shard_count; i++) {
+	for (size_t i = 0; i < stream->table.count; i++) {
 		struct sfs_shard_info info;
-		ck_assert_int_eq(sfs_stream_shard(stream, stream->shards[i]->number, &shard), 0);
+		ck_assert_int_eq(sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
 		sfs_shard_info(shard, &info);
 		ck_assert_uint_eq(info.quarantined_bytes, 0);
 		for (uint64_t at = 0; at < info.size_bytes; at++)
@@ -583,8 +583,8 @@ static void check_key_order(void)
 	static int last[WRITERS][KEYS];
 	unsigned records = 0;
 	memset(last, 0xff, sizeof last);
-	for (size_t i = 0; i < stream->shard_count; i++) {
-		ck_assert_int_eq(sfs_stream_shard(stream, stream->shards[i]->number, &shard), 0);
+	for (size_t i = 0; i < stream->table.count; i++) {
+		ck_assert_int_eq(sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
 		uint64_t size = sfs_shard_size(shard);
 		char *text = calloc(1, size + 1);
 		size_t n = 0;

@@ -372,7 +372,7 @@ static uint32_t shard_of_key(const char *key, uint32_t shards)
 {
 	size_t route = stream_route(stream, key, strlen(key));
 	ck_assert_uint_lt(route, shards);
-	return stream->routes.shards[route]->number;
+	return stream->table.routes.shards[route]->number;
 }
 
 static const char *const rules[] = {
