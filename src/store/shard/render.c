@@ -33,7 +33,7 @@ static int scan_long(struct cursor *cursor, uint64_t offset, struct json_scan *r
 		cursor_pass(&ahead);
 	}
 	if (r == -EBADMSG || r == -ESTALE)
-		cursor_fail(cursor, r, ahead.damage_end);
+		cursor_fail_like(cursor, &ahead);
 	cursor_fini(&ahead);
 	if (r == 0)
 		*ret_scan = scan;

@@ -266,8 +266,7 @@ static void drop_trimmed(struct fan_in *f)
 			return;
 	}
 	drop_rendered(out);
-	s->cursor.offset = offset;
-	(void)cursor_fail(&s->cursor, -ESTALE, 0);
+	cursor_stale(&s->cursor, offset);
 }
 
 /* Renders records of the current source while they are next. */
@@ -368,12 +367,9 @@ int fan_in_read(struct fan_in *f, void *buffer, size_t bytes, size_t *ret_bytes)
 static void skip_current(struct fan_in *f)
 {
 	struct source *s = f->current;
-	uint64_t from = s->cursor.offset;
 	s->done = s->done || s->error;
 	s->error = 0;
 	cursor_skip(&s->cursor);
-	TRACE(read, "stream %" PRIu64 " shard %u: skips from offset %" PRIu64 " to %" PRIu64,
-		f->stream->id, s->shard->number, from, s->cursor.offset);
 	loaded_park(&f->loaded, s);
 	release_current(f);
 }

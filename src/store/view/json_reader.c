@@ -97,7 +97,8 @@ static int render_more(struct json_reader *reader)
 	int r = cursor_record(cursor, &record);
 	if (r < 0)
 		return r;
-	if (record.first && !cursor->at && cursor->chunk.json_offset != end_offset(reader))
+	uint64_t json_offset;
+	if (cursor_begins_chunk(cursor, &json_offset) && json_offset != end_offset(reader))
 		return -EBADMSG;
 	return render_next(&reader->renderer, cursor, &reader->out);
 }

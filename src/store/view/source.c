@@ -9,14 +9,19 @@ enum {
 	LOADED_BYTES_MAX = 64 << 20, /* ... and what they hold */
 };
 
+static void set_cursor(struct source *s, const struct sfs_view_spec *spec, uint64_t offset)
+{
+	bool keyed = spec->filter == SFS_OF_KEY;
+	cursor_init(&s->cursor, s->shard, offset, keyed ? spec->key : NULL, spec->key_bytes);
+}
+
 struct source *source_new(struct sfs_shard *shard, const struct sfs_view_spec *spec)
 {
 	struct source *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->shard = shard;
-	bool keyed = spec->filter == SFS_OF_KEY;
-	cursor_init(&s->cursor, shard, 0, keyed ? spec->key : NULL, spec->key_bytes);
+	set_cursor(s, spec, 0);
 	return s;
 }
 
@@ -32,15 +37,17 @@ int source_start(struct source *s, const struct sfs_view_spec *spec)
 	int r = shard_open(s->shard);
 	if (r < 0)
 		return r;
+	uint64_t offset;
 	if (spec->start == SFS_FROM_TIME) {
-		r = shard_since(s->shard, spec->since_ms, &s->cursor.offset);
+		r = shard_since(s->shard, spec->since_ms, &offset);
 		if (r < 0)
 			return r;
 	} else {
 		SCOPED_LOCK(&s->shard->lock);
 		bool now = spec->start == SFS_FROM_NOW && !s->from_first;
-		s->cursor.offset = now ? s->shard->size : s->shard->horizon_offset;
+		offset = now ? s->shard->size : s->shard->horizon_offset;
 	}
+	set_cursor(s, spec, offset);
 	s->started = true;
 	return 0;
 }

@@ -98,7 +98,7 @@ START_TEST(arrival_times_are_known_without_reading)
 	cursor_init(&c, shard, 0, NULL, 0);
 	ck_assert_int_eq(cursor_arrival(&c, &ms), 0);
 	ck_assert_uint_eq(ms, 1000);
-	ck_assert(!c.loaded);
+	ck_assert(c.state == CURSOR_BETWEEN);
 	const uint8_t *text;
 	size_t bytes;
 	ck_assert_int_eq(cursor_text(&c, 2000, &text, &bytes), 0);
