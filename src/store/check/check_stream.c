@@ -3,7 +3,7 @@
 #include "checker.h"
 
 #include "cleanup.h"
-#include "consumers.h"
+#include "consumer_document.h"
 #include "documents.h"
 #include "shard.h"
 #include "shard_name.h"
@@ -168,7 +168,7 @@ static int check_consumer(struct stream_check *s, const char *path, const char *
 	struct checkpoint *checkpoints;
 	size_t count;
 	char name[SFS_NAME_MAX + 1];
-	if (!consumer_file_name(file, name)) {
+	if (consumer_document_name(file, name) < 0) {
 		check_note(s->check, "streams/%s: not a file of the store", path);
 		return 0;
 	}

@@ -1,58 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The consumers of a stream: consumers/NAME.json in its directory, a small document each, read when
- * the first of them is asked for and replaced as a whole. Checkpoints that are set at one time are
- * written together. The functions of streamfs/consumer.h, and what the rest of the store needs.
+ * The consumers of a stream, as streamfs/consumer.h has them. What always holds:
  *
- * Thread-safe. Files are reached through a descriptor of the directory, not by the stream's name,
- * so that neither a wait nor the disk holds up a change of the stream.
+ *   1. Once `loaded`, there is an object for each document, and a document for each object, but for
+ *      the moment of a change, which holds `lock`.
+ *   2. `checkpoints` is what the document has, durably, by rising shard number. What is being
+ *      written stands elsewhere until it is durable.
+ *   3. One thread writes a consumer's document at a time. A consumer with changes under way is
+ *      neither removed nor renamed.
+ *   4. A checkpoint was, when it was set, within the durable text of its shard: no crash puts a
+ *      checkpoint past the end.
+ *   5. A consumer whose document cannot be read (`error`) is listed, and can be removed or renamed.
+ *      Its checkpoints are neither read nor replaced.
+ *
+ * A crash leaves each change done or not done: a document is old or new, a consumer is there or
+ * not, a name is the old one or the new one.
+ *
+ * Thread-safe. Documents are reached through a descriptor of their directory, not by the stream's
+ * name, so that neither a wait nor the disk holds up a change of the stream.
  */
-#ifndef STORE_CONSUMERS_H
-#define STORE_CONSUMERS_H
+#ifndef STREAM_CONSUMERS_H
+#define STREAM_CONSUMERS_H
 
-#include "disk.h"
-#include "streamfs/consumer.h"
+#include "buf.h"
+#include "consumer_document.h"
 
 #include <bsd/sys/queue.h>
 #include <pthread.h>
 #include <stdbool.h>
 
+/* A checkpoint that is to be written. It belongs to the thread that waits for `done`. */
+struct checkpoint_change {
+	STAILQ_ENTRY(checkpoint_change) link;
+	struct checkpoint checkpoint;
+	bool done;
+	int result;
+};
+
+struct consumer {
+	LIST_ENTRY(consumer) link;
+	char name[SFS_NAME_MAX + 1];
+	int error; /* its document could not be read; else 0 */
+	struct checkpoint *checkpoints;
+	size_t count;
+	STAILQ_HEAD(, checkpoint_change) changes; /* in the order in which they came */
+	bool writing;
+};
+
 struct consumers {
-	pthread_mutex_t lock; /* guards all below, and what is in them */
-	pthread_cond_t changed;
+	pthread_mutex_t lock;	/* guards all below, and what is in them */
+	pthread_cond_t changed; /* a document was written */
 	bool loaded;
 	LIST_HEAD(, consumer) all;
-};
-
-struct checkpoint {
-	uint32_t shard;
-	uint64_t offset;
-	uint64_t sequence; /* of the record that begins there; 0 where that was trimmed already */
-};
-
-/* How far a consumer is behind in one shard. */
-struct consumer_lag {
-	uint32_t shard;
-	uint64_t offset; /* the checkpoint */
-	uint64_t records, bytes;
-	double seconds; /* since the first record came that it has not processed; 0: none */
 };
 
 void consumers_init(struct consumers *consumers);
 void consumers_fini(struct consumers *consumers);
 
-/*
- * Calls `each` for every consumer and every shard that can be read, until it returns non-zero,
- * which is the result. A damaged consumer is called for once, with lag NULL.
- */
-int consumers_each_lag(struct sfs_stream *stream,
-	int (*each)(void *context, const char *name, const struct consumer_lag *lag),
-	void *context);
+/* Finds a consumer; the first call reads all documents. The caller holds the lock. -ENOENT. */
+int consumers_find_locked(
+	struct sfs_stream *stream, const char *name, struct consumer **ret_consumer);
 
-/* Reads a document's checkpoints; the caller's to free. -EBADMSG, with `diag`. */
-int consumer_document_load(const struct disk *disk, int dir, const char *file,
-	struct sfs_diag *diag, struct checkpoint **ret_checkpoints, size_t *ret_count);
-/* The consumer's name out of its document's. False: not a document's name. */
-bool consumer_file_name(const char *file, char name[SFS_NAME_MAX + 1]);
+/* Appends the names of all consumers, each with its NUL. Takes the lock. */
+int consumers_names(struct sfs_stream *stream, struct buf *names);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the store tells about itself: a stream's stats as JSON, all counters for Prometheus. */
 #include "cleanup.h"
-#include "consumers.h"
+#include "consumer_lag.h"
 #include "shard_name.h"
 #include "stream.h"
 #include "store.h"
@@ -109,7 +109,7 @@ int sfs_stream_stats(struct sfs_stream *stream, char **ret_json, size_t *ret_byt
 		r = add_shard(stream, numbers[i], shards, &totals);
 	json_t *consumers = json_array();
 	if (r == 0)
-		r = consumers_each_lag(stream, add_lag, consumers);
+		r = consumer_lag_each(stream, add_lag, consumers);
 	char name[SFS_NAME_MAX + 1];
 	sfs_stream_name(stream, name);
 	const struct stream_metrics *m = &stream->home.metrics;
@@ -330,7 +330,7 @@ static int note_stream_lag(void *context, struct sfs_stream *stream)
 {
 	struct lag_rows *rows = context;
 	sfs_stream_name(stream, rows->stream);
-	int r = consumers_each_lag(stream, note_lag, rows);
+	int r = consumer_lag_each(stream, note_lag, rows);
 	return r == -ENOMEM ? r : 0; /* who cannot be read has no figures */
 }
 

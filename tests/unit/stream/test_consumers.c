@@ -2,7 +2,7 @@
 /* Consumers and their checkpoints: what is taken, what lasts, and how far behind they are. */
 #include "storetest.h"
 
-#include "consumers.h"
+#include "consumer_lag.h"
 
 #define CONSUMER_FILE "streams/orders/consumers/billing.json"
 
@@ -198,7 +198,7 @@ static int note_lag(void *context, const char *name, const struct consumer_lag *
 
 static void check_lag(uint64_t records, uint64_t bytes)
 {
-	ck_assert_int_eq(consumers_each_lag(stream, note_lag, NULL), 0);
+	ck_assert_int_eq(consumer_lag_each(stream, note_lag, NULL), 0);
 	ck_assert_uint_eq(seen.records, records);
 	ck_assert_uint_eq(seen.bytes, bytes);
 	if (!records)
