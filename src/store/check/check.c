@@ -7,7 +7,7 @@
 
 #include "cleanup.h"
 #include "diag.h"
-#include "documents.h"
+#include "store_document.h"
 #include "store.h"
 #include "stream.h"
 

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "shard.h"
 #include "stream.h"
+#include "stream_blobs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -141,7 +142,7 @@ int check_blobs(struct stream_check *s)
 			s->stream->home.name, store->uuid, (unsigned long long)s->stream->id);
 	if (store->blob_dir >= 0 && !s->check->has_document)
 		return 0; /* where they are was in the document */
-	int r = stream_open_blobs(s->stream, false);
+	int r = stream_blobs_open(s->stream, false);
 	if (r < 0)
 		return check_trouble(s->check, s->blob_path, r);
 	if (s->stream->blobs.dir >= 0)

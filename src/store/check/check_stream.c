@@ -4,7 +4,7 @@
 
 #include "cleanup.h"
 #include "consumer_document.h"
-#include "documents.h"
+#include "stream_document.h"
 #include "shard.h"
 #include "shard_name.h"
 #include "stream.h"

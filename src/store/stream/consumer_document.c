@@ -3,7 +3,7 @@
 
 #include "cleanup.h"
 #include "diag.h"
-#include "documents.h"
+#include "document.h"
 #include "shard.h"
 #include "store.h"
 #include "stream.h"

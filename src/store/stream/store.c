@@ -4,7 +4,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "diag.h"
-#include "documents.h"
+#include "store_document.h"
 #include "shard.h"
 #include "stream.h"
 #include "syncer.h"

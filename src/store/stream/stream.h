@@ -85,12 +85,6 @@ int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct 
 int stream_touch(struct sfs_stream *stream, uint64_t *ret_changed_ms);
 void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms);
 
-/* stream_blobs.c: opens the directory of the stream's blobs; makes it if `make`. The caller holds
- * home.lock. Without `make`, a missing one is no error: the blobs are empty. */
-int stream_open_blobs(struct sfs_stream *stream, bool make);
-/* Removes all of it; for a stream that is removed. The caller holds home.lock. */
-int stream_remove_blobs(struct sfs_stream *stream);
-
 /* The id of a stream, where that is known without reading it; else 0. */
 uint64_t stream_known_id(struct sfs_store *store, const char *name);
 

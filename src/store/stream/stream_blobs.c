@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A stream and its blobs: where they are (inside the stream, or below the directory given with
- * the store, under the store's uuid and the stream's id), and how they are read.
- */
-#include "cleanup.h"
-#include "shard.h"
-#include "stream.h"
-#include "store.h"
+#include "stream_blobs.h"
 
-#include "streamfs/blob.h"
+#include "cleanup.h"
+#include "lock.h"
+#include "shard.h"
+#include "store.h"
+#include "stream.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,8 +44,9 @@ static int make_directories(struct sfs_stream *stream, int dir, const char *path
 	return r < 0 ? r : disk_sync_dir(disk, parent_fd);
 }
 
-int stream_open_blobs(struct sfs_stream *stream, bool make)
+int stream_blobs_open(struct sfs_stream *stream, bool make)
 {
+	ASSERT_RDLOCKED(&stream->home.lock);
 	SCOPED_LOCK(&stream->blobs_lock);
 	make = make && !stream->blobs_durable;
 	if (stream->blobs.dir >= 0 && !make)
@@ -57,7 +56,7 @@ int stream_open_blobs(struct sfs_stream *stream, bool make)
 	char path[SHARD_PATH_MAX];
 	int dir, fd;
 	blobs_path(stream, path, &dir);
-	/* What is there may never have been synced: its maker can have been killed in between. */
+	/* A directory that is there was perhaps never synced: its maker may have been killed. */
 	int r = make ? make_directories(stream, dir, path) : 0;
 	if (r < 0)
 		return r;
@@ -68,80 +67,18 @@ int stream_open_blobs(struct sfs_stream *stream, bool make)
 	if (r < 0)
 		return r == -ENOENT && !make ? 0 : r;
 	stream->blobs.dir = fd;
+	TRACE(blob, "stream %llu: opened its blobs at %s", (unsigned long long)stream->id, path);
 	return 0;
 }
 
-int stream_remove_blobs(struct sfs_stream *stream)
+int stream_blobs_remove(struct sfs_stream *stream)
 {
 	char path[SHARD_PATH_MAX];
 	int dir;
+	ASSERT_RDLOCKED(&stream->home.lock);
 	blobs_path(stream, path, &dir);
 	if (stream->blobs.dir < 0 || stream->store->blob_dir < 0)
 		return 0; /* goes with the stream's directory */
 	int r = blobs_remove_all(&stream->blobs);
 	return r < 0 ? r : disk_rmdir(&stream->store->env.disk, dir, path);
-}
-
-int sfs_blob_list(
-	struct sfs_stream *stream, int (*each)(void *context, const char *digest), void *context)
-{
-	pthread_rwlock_rdlock(&stream->home.lock);
-	int r = stream_open_blobs(stream, false);
-	pthread_rwlock_unlock(&stream->home.lock);
-	return r < 0 ? r : blobs_list(&stream->blobs, each, context);
-}
-
-struct sfs_blob {
-	struct sfs_stream *stream;
-	struct blob *blob;
-};
-
-int sfs_blob_open(struct sfs_stream *stream, const char *digest, struct sfs_blob **ret_blob)
-{
-	pthread_rwlock_rdlock(&stream->home.lock);
-	int r = stream_open_blobs(stream, false);
-	pthread_rwlock_unlock(&stream->home.lock);
-	if (r < 0)
-		return r;
-	struct sfs_blob *blob = calloc(1, sizeof *blob);
-	if (!blob)
-		return -ENOMEM;
-	r = blob_open(&stream->blobs, digest, &blob->blob);
-	if (r < 0) {
-		free(blob);
-		return r;
-	}
-	blob->stream = sfs_stream_ref(stream);
-	*ret_blob = blob;
-	return 0;
-}
-
-void sfs_blob_close(struct sfs_blob *blob)
-{
-	if (!blob)
-		return;
-	blob_close(blob->blob);
-	sfs_stream_unref(blob->stream);
-	free(blob);
-}
-
-uint64_t sfs_blob_size(const struct sfs_blob *blob)
-{
-	return blob_size(blob->blob);
-}
-
-uint64_t sfs_blob_stored(const struct sfs_blob *blob)
-{
-	return blob_stored(blob->blob);
-}
-
-uint64_t sfs_blob_time_ms(const struct sfs_blob *blob)
-{
-	return blob_time_ms(blob->blob);
-}
-
-int sfs_blob_read(
-	struct sfs_blob *blob, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
-{
-	return blob_read(blob->blob, offset, buffer, bytes, ret_bytes);
 }

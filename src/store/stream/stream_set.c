@@ -8,7 +8,8 @@
 #include "cleanup.h"
 #include "diag.h"
 #include "clock.h"
-#include "documents.h"
+#include "stream_document.h"
+#include "stream_blobs.h"
 #include "shard.h"
 #include "shard_name.h"
 #include "store.h"
@@ -240,7 +241,7 @@ static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX]
 	stream_lock_alone(stream);
 	int r = check_empty(stream);
 	if (r == 0 && store->blob_dir >= 0)
-		r = stream_open_blobs(stream, false); /* to remove them, they must be known */
+		r = stream_blobs_open(stream, false); /* to remove them, they must be known */
 	pthread_rwlock_wrlock(&stream->home.path_lock);
 	if (r == 0)
 		r = rename_durably(store, stream->home.name, temporary);
@@ -249,7 +250,7 @@ static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX]
 	pthread_rwlock_unlock(&stream->home.path_lock);
 	if (*ret_gone) {
 		mark_removed(stream);
-		(void)stream_remove_blobs(stream);
+		(void)stream_blobs_remove(stream);
 	}
 	pthread_rwlock_unlock(&stream->home.lock);
 	return r;

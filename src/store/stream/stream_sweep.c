@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Which blobs of a stream no record names. Every retained claim check of the stream is held against
- * a batch of blobs that are old enough to go (blobs.h), so memory is bounded by the batch, and
- * nothing is read where there is no such blob. Only headers and meta are read, and of the one chunk
- * that a shard's trim horizon lies in the text too: what is below the horizon names nothing. No
- * lock is held meanwhile.
- */
+#include "stream_sweep.h"
+
 #include "active_files.h"
 #include "cleanup.h"
 #include "meta.h"
 #include "shard.h"
 #include "stream.h"
-#include "tidier.h"
+#include "stream_blobs.h"
+#include "store.h"
+#include "trace.h"
 
 struct sweep {
 	struct sfs_stream *stream;
@@ -233,13 +230,11 @@ static int keep_named(void *context, struct blob_batch *batch)
 
 static int open_for_sweep(struct sfs_stream *stream)
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
-	int r = stream->home.removed ? -ENOENT : stream_open_blobs(stream, false);
-	pthread_rwlock_unlock(&stream->home.lock);
-	return r;
+	SCOPED_RDLOCK(&stream->home.lock);
+	return stream->home.removed ? -ENOENT : stream_blobs_open(stream, false);
 }
 
-static void told_removed(struct sfs_stream *stream, uint64_t removed)
+static void report_removed(struct sfs_stream *stream, uint64_t removed)
 {
 	char name[SFS_NAME_MAX + 1];
 	metric_add(&stream->store->env.metrics.blobs_swept, removed);
@@ -269,7 +264,10 @@ int stream_sweep(struct sfs_stream *stream, uint64_t grace_ms)
 	buf_fini(&sweep.raw);
 	buf_fini(&sweep.frame);
 	buf_fini(&sweep.text);
+	TRACE(blob, "stream %llu: sweep of blobs older than %llu ms: %d, %llu removed",
+		(unsigned long long)stream->id, (unsigned long long)grace_ms, r,
+		r == 0 ? (unsigned long long)removed : 0);
 	if (r == 0)
-		told_removed(stream, removed);
+		report_removed(stream, removed);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "shard.h"
 #include "stream.h"
+#include "stream_sweep.h"
 #include "retention.h"
 
 enum job_kind { JOB_MERGE, JOB_SWEEP, JOB_SWEEP_TRIMMED, JOB_RETAIN };

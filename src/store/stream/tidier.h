@@ -34,10 +34,4 @@ void tidier_retain(struct sfs_stream *stream);
 /* Waits until the queue is empty. For tests and for closing. */
 void tidier_drain(struct tidier *tidier);
 
-/*
- * stream_sweep.c: removes blobs that no record at or above the horizons names and that were last
- * touched longer than `grace_ms` ago (0: whenever that was). Goes along with appends.
- */
-int stream_sweep(struct sfs_stream *stream, uint64_t grace_ms);
-
 #endif

@@ -5,6 +5,7 @@
 #include "json_record.h"
 #include "shard.h"
 #include "stream.h"
+#include "stream_blobs.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -52,7 +53,7 @@ int batch_add_claim(struct workspace *w, struct sfs_stream *stream, struct batch
 	struct key_text key, const struct payload *payload)
 {
 	struct claim claim = {.payload_bytes = payload->size_bytes};
-	int r = stream_open_blobs(stream, true);
+	int r = stream_blobs_open(stream, true);
 	if (r == 0)
 		r = buf_reserve(&w->puts, DIGEST_BYTES);
 	if (r == 0)

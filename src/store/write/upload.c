@@ -3,6 +3,7 @@
 #include "records.h"
 #include "shard.h"
 #include "stream.h"
+#include "stream_blobs.h"
 #include "store.h"
 #include "syncer.h"
 
@@ -50,7 +51,7 @@ static int prepare(struct sfs_upload *upload, uint64_t end)
 	if (r == 0 && end > stream->home.settings.max_record_bytes)
 		r = -EFBIG;
 	if (r == 0 && !payload_fits(&upload->payload, end))
-		r = stream_open_blobs(stream, true);
+		r = stream_blobs_open(stream, true);
 	if (r < 0)
 		pthread_rwlock_unlock(&stream->home.lock);
 	return r;

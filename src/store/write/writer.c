@@ -11,6 +11,7 @@
 #include "records.h"
 #include "shard.h"
 #include "stream.h"
+#include "stream_blobs.h"
 #include "store.h"
 #include "syncer.h"
 
@@ -268,7 +269,7 @@ static int add_head(struct run *run, const char *end, size_t end_bytes)
 	int r = record_limit(&stream->home.settings, bytes);
 	if (r < 0)
 		return r;
-	r = payload_fits(&w->pending, bytes) ? 0 : stream_open_blobs(stream, true);
+	r = payload_fits(&w->pending, bytes) ? 0 : stream_blobs_open(stream, true);
 	if (r == 0)
 		r = payload_append(
 			&w->pending, &stream->store->env.disk, stream->blobs.dir, end, end_bytes);
@@ -448,7 +449,7 @@ static int hold(struct sfs_writer *w, const char *data, size_t bytes)
 	int r = record_limit(&stream->home.settings, total);
 	if (r < 0)
 		return refuse(w, r, data, bytes);
-	r = payload_fits(&w->pending, total) ? 0 : stream_open_blobs(stream, true);
+	r = payload_fits(&w->pending, total) ? 0 : stream_blobs_open(stream, true);
 	return r < 0 ? r
 		     : payload_append(&w->pending, &stream->store->env.disk, stream->blobs.dir,
 			       data, bytes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What one process leaves to the next: unsynced text and names, and what recovery keeps aside. */
-#include "documents.h"
+#include "stream_blobs.h"
+#include "stream_document.h"
 #include "storetest.h"
 
 enum { PAD = 100, LINE = 16 + PAD + 1, FEW = 10 };
@@ -472,7 +473,7 @@ START_TEST(blobs_elsewhere_go_with_their_stream_though_never_opened)
 	testdir_open(&blobs);
 	options.blob_dir = blobs.path;
 	open_store();
-	ck_assert_int_eq(stream_open_blobs(stream, true), 0);
+	ck_assert_int_eq(stream_blobs_open(stream, true), 0);
 	int n = snprintf(path, sizeof path, "%s/%s/%u", blobs.path, store->uuid, 1u);
 	ck_assert(exists(path));
 	memset(hex, 'a', 64);

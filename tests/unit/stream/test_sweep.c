@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Sweeping the blobs of a stream: what no retained record names goes, and nothing else ever. */
 #include "gatetest.h"
+#include "stream_blobs.h"
+#include "stream_sweep.h"
 
 static int make_old(const char *path, const struct stat *st, int flag, struct FTW *f)
 {
@@ -16,7 +18,7 @@ static void put_orphans(unsigned first, unsigned count)
 {
 	struct payload payload;
 	payload_init(&payload, NULL);
-	ck_assert_int_eq(stream_open_blobs(stream, true), 0);
+	ck_assert_int_eq(stream_blobs_open(stream, true), 0);
 	for (unsigned i = first; i < first + count; i++) {
 		uint8_t digest[32];
 		payload_reset(&payload);
