@@ -19,45 +19,6 @@
 
 enum { HEX_SIZE = 65, NAME_SIZE = 96 };
 
-void digest_to_hex(const uint8_t digest[32], char hex[65])
-{
-	static const char digits[] = "0123456789abcdef";
-	for (int i = 0; i < 32; i++) {
-		hex[2 * i] = digits[digest[i] >> 4];
-		hex[2 * i + 1] = digits[digest[i] & 15];
-	}
-	hex[64] = 0;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int digest_from_hex(const char *hex, uint8_t digest[32])
-{
-	uint8_t out[32];
-	if (strlen(hex) != HEX_SIZE - 1)
-		return -EINVAL;
-	for (int i = 0; i < 32; i++) {
-		int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return -EINVAL;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	memcpy(digest, out, sizeof out);
-	return 0;
-}
-
-uint64_t digest_owner(const uint8_t digest[32])
-{
-	struct le64 first;
-	memcpy(&first, digest, sizeof first);
-	return le64_get(first);
-}
-
 /* A digest of which puts are in flight. */
 struct blob_put {
 	RB_ENTRY(blob_put) link;

@@ -10,6 +10,7 @@
 #ifndef STORE_BLOBS_H
 #define STORE_BLOBS_H
 
+#include "digest.h"
 #include "disk.h"
 #include "payload.h"
 #include "settings.h"
@@ -18,8 +19,6 @@
 #include <bsd/sys/tree.h>
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum { DIGEST_BYTES = 32 };
 
 struct blob_put;
 struct blob_batch;
@@ -109,9 +108,5 @@ int blob_compare(struct blob *blob, const struct payload *payload);
 /* Calls `each` with each digest in hex until it returns non-zero, which is then the result. */
 int blobs_list(
 	struct blobs *blobs, int (*each)(void *context, const char *digest_hex), void *context);
-
-void digest_to_hex(const uint8_t digest[32], char hex[65]);
-int digest_from_hex(const char *hex, uint8_t digest[32]); /* 64 lower-case digits, else -EINVAL */
-uint64_t digest_owner(const uint8_t digest[32]);	  /* of a blob's chunks */
 
 #endif

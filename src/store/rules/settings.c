@@ -53,6 +53,21 @@ int settings_copy(const struct settings *from, struct settings *ret_settings)
 	return 0;
 }
 
+int settings_admit(const struct settings *settings, uint64_t record_bytes)
+{
+	if (record_bytes > settings->max_record_bytes)
+		return -EFBIG;
+	if (settings->large_policy == LARGE_REJECT && record_bytes > settings->threshold_bytes)
+		return -EMSGSIZE;
+	return 0;
+}
+
+bool settings_claims(const struct settings *settings, uint64_t record_bytes)
+{
+	return settings->large_policy == LARGE_CLAIM_CHECK &&
+	       record_bytes > settings->threshold_bytes;
+}
+
 /* The line may quote what a user wrote: nothing in it may break or forge a line of a log. */
 __attribute__((format(printf, 2, 3))) static int refuse(
 	struct sfs_diag *diag, const char *format, ...)

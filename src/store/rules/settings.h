@@ -32,6 +32,14 @@ void settings_fini(struct settings *settings); /* frees what the key rule holds 
 int settings_copy(const struct settings *from, struct settings *ret_settings);
 
 /*
+ * Whether a record of this many bytes, without its newline, is taken: 0; -EFBIG: it is over
+ * max_record_bytes; -EMSGSIZE: it is over the threshold, and large records are refused.
+ */
+int settings_admit(const struct settings *settings, uint64_t record_bytes);
+/* Whether the payload of such a record becomes a blob, and a claim check stands for it. */
+bool settings_claims(const struct settings *settings, uint64_t record_bytes);
+
+/*
  * Merges a JSON text into `base` by RFC 7386: a member of null goes back to the built-in default;
  * objects (large_records) merge; "key" is replaced as a whole. -EINVAL with `diag` for anything
  * that is not exactly one JSON object (depth <= 64, size <= 64 KiB, no duplicate members), unknown

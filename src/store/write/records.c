@@ -2,102 +2,15 @@
 #include "records.h"
 
 #include "cleanup.h"
-#include "json_record.h"
+#include "lock.h"
 #include "shard.h"
-#include "stream.h"
-#include "stream_blobs.h"
-#include "store.h"
+#include "trace.h"
 
-#include <stdio.h>
-
-enum { KEEP_PUTS_BYTES = 64 << 10 };
-
-int record_limit(const struct settings *settings, uint64_t bytes)
-{
-	if (bytes > settings->max_record_bytes)
-		return -EFBIG;
-	if (settings->large_policy == LARGE_REJECT && bytes > settings->threshold_bytes)
-		return -EMSGSIZE;
-	return 0;
-}
-
-bool record_is_claimed(const struct settings *settings, uint64_t bytes)
-{
-	return settings->large_policy == LARGE_CLAIM_CHECK && bytes > settings->threshold_bytes;
-}
-
-static int batch_add_record(struct batch *batch, struct key_text key, const char *line,
-	size_t bytes, const struct claim *claim)
-{
-	int r = buf_reserve(&batch->text, bytes + 1);
-	if (r == 0)
-		r = meta_writer_record(&batch->meta, key.data, key.bytes, 0, claim);
-	if (r < 0)
-		return r;
-	if (bytes) /* an empty line may have no address */
-		memcpy(batch->text.data + batch->text.size, line, bytes);
-	batch->text.size += bytes;
-	batch->text.data[batch->text.size++] = '\n';
-	batch->has_meta |= key.bytes || claim;
-	batch->records++;
-	batch->json_bytes += json_unplaced_bytes(key.data, key.bytes, line, bytes, claim);
-	return 0;
-}
-
-int batch_add(struct batch *batch, struct key_text key, const char *line, size_t bytes)
-{
-	return batch_add_record(batch, key, line, bytes, NULL);
-}
-
-int batch_add_claim(struct workspace *w, struct sfs_stream *stream, struct batch *batch,
-	struct key_text key, const struct payload *payload)
-{
-	struct claim claim = {.payload_bytes = payload->size_bytes};
-	int r = stream_blobs_open(stream, true);
-	if (r == 0)
-		r = buf_reserve(&w->puts, DIGEST_BYTES);
-	if (r == 0)
-		r = blobs_put(
-			&stream->blobs, payload, stream->home.settings.compression, claim.digest);
-	if (r < 0)
-		return r;
-	memcpy(w->puts.data + w->puts.size, claim.digest, DIGEST_BYTES);
-	w->puts.size += DIGEST_BYTES;
-	char hex[65], line[256];
-	digest_to_hex(claim.digest, hex);
-	int n = snprintf(line, sizeof line,
-		"{\"claim_check\":{\"sha256\":\"%s\",\"bytes\":%llu,\"path\":\"blobs/%s\"}}", hex,
-		(unsigned long long)claim.payload_bytes, hex);
-	metric_add(&stream->home.metrics.claims, 1);
-	return batch_add_record(batch, key, line, (size_t)n, &claim);
-}
-
-void workspace_settle(struct workspace *w, struct sfs_stream *stream)
-{
-	for (size_t at = 0; at < w->puts.size; at += DIGEST_BYTES)
-		blobs_put_done(&stream->blobs, w->puts.data + at);
-	buf_reset(&w->puts, KEEP_PUTS_BYTES);
-}
+#include <inttypes.h>
 
 static bool compresses(const struct sfs_shard *shard)
 {
-	return shard->stream->home.settings.compression == COMPRESSION_LZ4;
-}
-
-static int encode_batch(struct workspace *w, struct batch *batch)
-{
-	const struct buf *meta = batch->has_meta ? meta_writer_finish(&batch->meta) : NULL;
-	if (batch->has_meta && !meta)
-		return -ENOMEM;
-	struct chunk_input input = {
-		.text = batch->text.data,
-		.text_bytes = batch->text.size,
-		.meta = meta,
-		.record_count = batch->records,
-		.compress = compresses(batch->shard),
-		.json_bytes = batch->json_bytes,
-	};
-	return chunk_encode(w->encoder, &input);
+	return shard->home->settings.compression == COMPRESSION_LZ4;
 }
 
 /* The meta of a chunk whose records all have one key. */
@@ -113,82 +26,120 @@ static int key_meta(struct buf *meta, struct key_text key)
 	return r < 0 ? r : buf_append(meta, key.data, key.bytes);
 }
 
-/* One piece of a long record; the last one brings its newline. */
-static int append_piece(struct workspace *w, struct sfs_shard *shard,
-	const struct long_record *record, uint64_t at, char *piece, struct json_scan *scan)
+/* A long record on its way, piece by piece. */
+struct long_append {
+	struct workspace *workspace;
+	struct sfs_shard *shard;
+	const struct long_record *record;
+	char *piece; /* CHUNK_TEXT_TARGET bytes, and a newline */
+	struct json_scan scan;
+};
+
+static int read_piece(const struct long_append *append, uint64_t at, size_t bytes)
 {
-	bool last = record->bytes - at < CHUNK_TEXT_TARGET;
-	size_t bytes = last ? (size_t)(record->bytes - at) : CHUNK_TEXT_TARGET, got = 0;
-	int r = payload_read(
-		record->payload, &shard->stream->store->env.disk, at, piece, bytes, &got);
+	const struct disk *disk = &append->shard->env->disk;
+	size_t got = 0;
+	int r = payload_read(append->record->payload, disk, at, append->piece, bytes, &got);
 	if (r < 0)
 		return r;
-	if (got != bytes)
-		return -EIO;
-	json_scan(scan, piece, bytes);
+	return got == bytes ? 0 : -EIO;
+}
+
+/* Appends the piece that begins at `at`. The last piece brings the newline. */
+static int append_piece(struct long_append *append, uint64_t at, bool *ret_last)
+{
+	const struct long_record *record = append->record;
+	bool last = record->bytes - at < CHUNK_TEXT_TARGET;
+	size_t bytes = last ? (size_t)(record->bytes - at) : CHUNK_TEXT_TARGET;
+	int r = read_piece(append, at, bytes);
+	if (r < 0)
+		return r;
+	json_scan(&append->scan, append->piece, bytes);
 	if (last)
-		piece[bytes++] = '\n';
+		append->piece[bytes++] = '\n';
 	struct chunk_input input = {
-		.text = piece,
+		.text = append->piece,
 		.text_bytes = bytes,
-		.meta = &w->meta,
+		.meta = &append->workspace->meta,
 		.record_count = last,
 		.flags = (uint16_t)((at ? CHUNK_CONTINUES : 0) | (last ? 0 : CHUNK_OPEN_END)),
-		.compress = compresses(shard),
-		.json_bytes = last ? json_unplaced_scanned_bytes(
-					     record->key.data, record->key.bytes, scan)
-				   : 0,
+		.compress = compresses(append->shard),
 	};
-	r = chunk_encode(w->encoder, &input);
-	return r < 0 ? r : shard_append_chunk(shard, w->encoder);
+	if (last)
+		input.json_bytes = json_unplaced_scanned_bytes(
+			record->key.data, record->key.bytes, &append->scan);
+	r = chunk_encode(append->workspace->encoder, &input);
+	if (r == 0)
+		r = shard_append_chunk(append->shard, append->workspace->encoder);
+	*ret_last = last;
+	return r;
 }
 
 static int append_long(
-	struct workspace *w, struct sfs_shard *shard, const struct long_record *record)
+	struct workspace *workspace, struct sfs_shard *shard, const struct long_record *record)
 {
 	_cleanup_free_ char *piece = malloc(CHUNK_TEXT_TARGET + 1);
 	if (!piece)
 		return -ENOMEM;
-	struct json_scan scan = {0};
-	int r = key_meta(&w->meta, record->key);
-	for (uint64_t at = 0; r == 0; at += CHUNK_TEXT_TARGET) {
-		r = append_piece(w, shard, record, at, piece, &scan);
-		if (record->bytes - at < CHUNK_TEXT_TARGET)
-			break;
-	}
+	struct long_append append = {
+		.workspace = workspace, .shard = shard, .record = record, .piece = piece};
+	int r = key_meta(&workspace->meta, record->key);
+	bool last = false;
+	for (uint64_t at = 0; r == 0 && !last; at += CHUNK_TEXT_TARGET)
+		r = append_piece(&append, at, &last);
 	return r;
 }
 
-/* What was appended becomes visible, or none of it. */
-static int end_append(struct workspace *w, struct sfs_shard *shard, int r)
+/* Makes what was appended visible, or takes it back after an error. */
+static int end_append(struct workspace *workspace, struct sfs_shard *shard, int r)
 {
 	if (r < 0) {
+		TRACE(append, "%s shard %u: taken back: error %d", shard->home->name, shard->number,
+			-r);
 		shard_append_abort(shard);
 		return r;
 	}
 	shard_append_commit(shard);
-	if (w->due)
-		waiters_take(shard, w->due);
+	if (workspace->due)
+		waiters_take(shard, workspace->due);
 	return 0;
 }
 
-int append_run(struct workspace *w, struct sfs_shard *shard, const struct long_record *long_record,
-	struct batch *batch)
+static int append_batch(struct workspace *workspace, struct sfs_shard *shard, struct batch *batch)
 {
-	int r = 0;
-	if (!long_record)
-		r = encode_batch(w, batch); /* the work is done before the lock is taken */
+	TRACE(append, "%s shard %u: batch of %u records, %zu bytes", shard->home->name,
+		shard->number, batch->records, batch->text.size);
+	int r = batch_encode(batch, workspace->encoder, compresses(shard));
 	if (r == 0)
 		r = shard_append_begin(shard);
 	if (r < 0)
 		return r;
-	if (long_record)
-		r = append_long(w, shard, long_record);
-	if (r == 0 && long_record && batch)
-		r = encode_batch(w, batch);
+	return end_append(workspace, shard, shard_append_chunk(shard, workspace->encoder));
+}
+
+static int append_long_first(struct workspace *workspace, struct sfs_shard *shard,
+	const struct long_record *record, struct batch *batch)
+{
+	TRACE(append, "%s shard %u: long record of %" PRIu64 " bytes, then %u records",
+		shard->home->name, shard->number, record->bytes, batch ? batch->records : 0);
+	int r = shard_append_begin(shard);
+	if (r < 0)
+		return r;
+	r = append_long(workspace, shard, record);
 	if (r == 0 && batch)
-		r = shard_append_chunk(shard, w->encoder);
-	return end_append(w, shard, r);
+		r = batch_encode(batch, workspace->encoder, compresses(shard));
+	if (r == 0 && batch)
+		r = shard_append_chunk(shard, workspace->encoder);
+	return end_append(workspace, shard, r);
+}
+
+int records_append(struct workspace *workspace, struct sfs_shard *shard,
+	const struct long_record *long_record, struct batch *batch)
+{
+	ASSERT_RDLOCKED(&shard->home->lock);
+	assert(long_record || batch);
+	return long_record ? append_long_first(workspace, shard, long_record, batch)
+			   : append_batch(workspace, shard, batch);
 }
 
 /* In blocks whose count fits into a byte, so that compilers count in as many lanes as they have. */
@@ -208,26 +159,29 @@ static uint32_t count_newlines(const char *text, size_t bytes)
 	return count;
 }
 
-int append_text(struct workspace *w, struct sfs_shard *shard, struct key_text key, const char *text,
-	size_t bytes)
+int records_append_text(struct workspace *workspace, struct sfs_shard *shard, struct key_text key,
+	const char *text, size_t bytes)
 {
-	int r = key_meta(&w->meta, key);
+	ASSERT_RDLOCKED(&shard->home->lock);
+	assert(bytes && text[bytes - 1] == '\n');
+	int r = key_meta(&workspace->meta, key);
 	if (r < 0)
 		return r;
 	uint32_t records = count_newlines(text, bytes);
+	TRACE(append, "%s shard %u: text of %u records, %zu bytes", shard->home->name,
+		shard->number, records, bytes);
 	struct chunk_input input = {
 		.text = text,
 		.text_bytes = bytes,
-		.meta = &w->meta,
+		.meta = &workspace->meta,
 		.record_count = records,
 		.compress = compresses(shard),
 		.json_bytes = json_unplaced_text_bytes(key.data, key.bytes, text, bytes, records),
 	};
-	r = chunk_encode(w->encoder, &input);
+	r = chunk_encode(workspace->encoder, &input);
 	if (r == 0)
 		r = shard_append_begin(shard);
 	if (r < 0)
 		return r;
-	r = shard_append_chunk(shard, w->encoder);
-	return end_append(w, shard, r);
+	return end_append(workspace, shard, shard_append_chunk(shard, workspace->encoder));
 }

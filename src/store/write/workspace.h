@@ -1,45 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The buffers that one append needs while it runs: taken from a pool and given back, so that there
- * are as many as threads that append at once, not as many as open writers.
+ * The buffers that one append needs while it runs. They come from a pool of the store and go back
+ * to it, so there are as many workspaces as threads that append at once, not as many as open
+ * writers. A workspace belongs to one thread at a time.
+ *
+ * Invariants:
+ *  1. A batch is either in use (it has a shard) or idle (it is empty).
+ *  2. No two batches in use have the same route.
+ *  3. Each blob that workspace_put_blob() stored is kept from sweeps until workspace_settle().
+ *     workspace_give() comes after that.
  */
-#ifndef STORE_WORKSPACE_H
-#define STORE_WORKSPACE_H
+#ifndef WRITE_WORKSPACE_H
+#define WRITE_WORKSPACE_H
 
-#include "meta.h"
+#include "batch.h"
+#include "digest.h"
+#include "payload.h"
 #include "store.h"
-
-/* Records on their way to one shard, in order. */
-struct batch {
-	struct sfs_shard *shard;
-	struct buf text;
-	struct meta_writer meta;
-	bool has_meta; /* some record has a key or is a claim check */
-	uint32_t records;
-	uint64_t json_bytes; /* of these, unplaced (json_record.h) */
-	SLIST_ENTRY(batch) link;
-};
+#include "vector.h"
 
 struct workspace {
-	struct waiter_list *due; /* whom the appends of this run wake; NULL: nobody is told */
+	struct waiter_list *due; /* where an append puts the waiters to wake; NULL: it wakes none */
 	struct pool_item pooled;
 	struct encoder *encoder;
 	SLIST_HEAD(, batch) used, idle;
-	struct buf slots; /* struct batch *[]: the batch in use of each route */
-	struct buf head;  /* a line that began in an earlier write */
-	struct buf meta;  /* of chunks that need no batch */
-	struct buf puts;  /* digests of blobs for which blobs_put_done() is owed */
+	VECTOR(, struct batch *) by_route; /* the batch in use of each route, or NULL */
+	struct buf head;		   /* a line that began in an earlier write, or its key */
+	struct buf meta;		   /* of chunks that need no batch */
+	VECTOR(, struct digest) puts;	   /* blobs for which blobs_put_done() is due */
 };
 
-struct workspace *workspace_get(struct sfs_store *store); /* NULL: no memory */
-void workspace_put(struct sfs_store *store, struct workspace *workspace);
+struct workspace *workspace_take(struct sfs_store *store); /* NULL: no memory */
+/* Gives it back, with the batches that it used. */
+void workspace_give(struct workspace *workspace, struct sfs_store *store);
 
 /* The batch of a route: the one in use or a fresh one. NULL: no memory. */
 struct batch *workspace_batch(
 	struct workspace *workspace, const struct routes *routes, size_t route);
-/* A batch of its own for a shard. NULL: no memory. */
-struct batch *workspace_new_batch(struct workspace *workspace, struct sfs_shard *shard);
-/* Empties the batches in use and makes them idle. */
-void workspace_reset(struct workspace *workspace);
+/* The one batch of an append to a shard by its name. NULL: no memory. */
+struct batch *workspace_shard_batch(struct workspace *workspace, struct sfs_shard *shard);
+
+/*
+ * Stores a payload as a blob, durably, and returns the claim for it. workspace_settle() is due. The
+ * caller holds home.lock.
+ */
+int workspace_put_blob(struct workspace *workspace, struct sfs_stream *stream,
+	const struct payload *payload, struct claim *ret_claim);
+/* Records name the blobs now, or they are given up. Sweeps may have those without a record. */
+void workspace_settle(struct workspace *workspace, struct sfs_stream *stream);
 
 #endif

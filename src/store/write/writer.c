@@ -1,100 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Framing: a stream of bytes becomes lines, lines become records.
+ * From bytes to lines. delivery.c makes records of the complete lines of a write. What is left of
+ * the write, without a newline yet, is the line under way:
  *
- * The plain way, for a shard or a key: all complete lines of a write are one run of text, appended
- * as it is. Line by line, when the key is in the record or a line is over the threshold: each goes
- * into the batch of its shard. A line over CHUNK_TEXT_TARGET, which only the unfinished line of
- * earlier writes can be, is appended piece by piece.
+ *              text              too long for memory
+ *     NONE ----------> IN MEMORY -------------------> IN A FILE
+ *     ^  |              |     |                        |     |
+ *     |  |      newline |     | over a     over a      |     | newline
+ *     |  |              v     | limit      limit       |     v
+ *     |  |     appended: NONE |                        |    appended: NONE
+ *     |  |                    v                        |
+ *     |  '---------------> REFUSED <-------------------'
+ *     |    over a limit       |
+ *     '-----------------------'
+ *      its newline was refused too
+ *
+ *     NONE       pending is empty, refusal.state is REFUSAL_NONE
+ *     IN MEMORY  pending has bytes, pending.fd is -1
+ *     IN A FILE  pending has bytes, pending.fd is a file without a name
+ *     REFUSED    pending is empty, refusal.state is one of the others in refusal.h
+ *
+ * sfs_writer_end() is the newline of a line that has none.
  */
+#include "writer.h"
+
 #include "cleanup.h"
-#include "records.h"
-#include "shard.h"
-#include "stream.h"
-#include "stream_blobs.h"
+#include "delivery.h"
+#include "lock.h"
 #include "store.h"
 #include "syncer.h"
-
-#include "streamfs/writer.h"
+#include "stream_blobs.h"
+#include "trace.h"
 
 #include <string.h>
-#include <xxhash.h>
 
-/*
- * After a record was refused. The kernel hands a large write(2) over in pieces; when a later piece
- * is refused, the program sees a short write, not the error, and writes the rest once more: that
- * must be refused again, and what belongs to the refused line must not become a record. Where the
- * piece before was small there was no such write(2): the program has seen the error, and what
- * comes after the line's end is new, be it equal or not.
- */
+/* Where the kernel cuts a write(2) into pieces, all but the last are at least this long. */
 enum { KERNEL_PIECE_BYTES = 64 << 10 };
-enum refusal {
-	REFUSED_NOTHING,
-	REFUSED_ONCE, /* the bytes of retry_hash were; if they come again, again */
-	REFUSED_OPEN, /* everything up to the end of the line is */
-};
-
-/* How far into a line that waited on disk its key is looked for. */
-enum { KEY_REACH_BYTES = 4 << 20 };
-
-enum target { TARGET_SHARD, TARGET_KEY, TARGET_PUT };
-
-struct sfs_writer {
-	struct sfs_stream *stream; /* counted */
-	enum target target;
-	struct sfs_shard *shard; /* TARGET_SHARD */
-	char *key;		 /* TARGET_KEY */
-	size_t key_bytes;
-	struct payload pending; /* the unfinished line */
-	enum refusal refusal;
-	int refusal_error;
-	bool refused_end;   /* the refused bytes had the line's end */
-	size_t taken_bytes; /* by the last write that was taken */
-	size_t retry_bytes;
-	uint64_t retry_hash;
-	struct waiter_list due;	 /* whom the append under way wakes */
-	struct buf touched;	 /* struct sfs_shard *[]: appended to by this writer */
-	struct buf touched_bits; /* by shard serial, to keep that list free of repeats */
-};
 
 static int writer_new(struct sfs_stream *stream, enum target target, struct sfs_writer **ret_writer)
 {
-	struct sfs_writer *w = calloc(1, sizeof *w);
-	if (!w)
+	struct sfs_writer *writer = calloc(1, sizeof *writer);
+	if (!writer)
 		return -ENOMEM;
-	w->stream = sfs_stream_ref(stream);
-	w->target = target;
-	payload_init(&w->pending, &stream->store->payloads);
-	LIST_INIT(&w->due);
+	writer->stream = sfs_stream_ref(stream);
+	writer->target = target;
+	payload_init(&writer->pending, &stream->store->payloads);
+	LIST_INIT(&writer->due);
 	metric_add(&stream->store->env.metrics.open_writers, 1);
-	*ret_writer = w;
+	*ret_writer = writer;
 	return 0;
 }
 
-static void writer_free(struct sfs_writer *w)
+static void writer_free(struct sfs_writer *writer)
 {
-	metric_add(&w->stream->store->env.metrics.open_writers, (uint64_t)-1);
-	payload_fini(&w->pending);
-	buf_fini(&w->touched);
-	buf_fini(&w->touched_bits);
-	sfs_stream_unref(w->stream);
-	free(w->key);
-	free(w);
+	metric_add(&writer->stream->store->env.metrics.open_writers, (uint64_t)-1);
+	payload_fini(&writer->pending);
+	shard_set_fini(&writer->appended);
+	sfs_stream_unref(writer->stream);
+	free(writer->key);
+	free(writer);
+}
+
+static bool is_closed(struct sfs_shard *shard)
+{
+	SCOPED_RDLOCK(&shard->home->lock);
+	return shard->closed;
 }
 
 int sfs_writer_open_shard(struct sfs_shard *shard, struct sfs_writer **ret_writer)
 {
-	pthread_rwlock_rdlock(&shard->stream->home.lock);
-	bool closed = shard->closed;
-	pthread_rwlock_unlock(&shard->stream->home.lock);
-	if (closed || shard->stream->store->env.read_only)
+	if (is_closed(shard) || shard->stream->store->env.read_only)
 		return -EROFS;
-	struct sfs_writer *w;
-	int r = writer_new(shard->stream, TARGET_SHARD, &w);
+	struct sfs_writer *writer;
+	int r = writer_new(shard->stream, TARGET_SHARD, &writer);
 	if (r < 0)
 		return r;
-	w->shard = shard;
-	*ret_writer = w;
+	writer->shard = shard;
+	*ret_writer = writer;
 	return 0;
 }
 
@@ -105,18 +87,18 @@ int sfs_writer_open_key(struct sfs_stream *stream, const char *key, size_t key_b
 		return -EINVAL;
 	if (stream->store->env.read_only)
 		return -EROFS;
-	struct sfs_writer *w;
-	int r = writer_new(stream, TARGET_KEY, &w);
+	struct sfs_writer *writer;
+	int r = writer_new(stream, TARGET_KEY, &writer);
 	if (r < 0)
 		return r;
-	w->key = malloc(key_bytes);
-	if (!w->key) {
-		writer_free(w);
+	writer->key = malloc(key_bytes);
+	if (!writer->key) {
+		writer_free(writer);
 		return -ENOMEM;
 	}
-	memcpy(w->key, key, key_bytes);
-	w->key_bytes = key_bytes;
-	*ret_writer = w;
+	memcpy(writer->key, key, key_bytes);
+	writer->key_bytes = key_bytes;
+	*ret_writer = writer;
 	return 0;
 }
 
@@ -132,363 +114,106 @@ uint64_t sfs_writer_pending(const struct sfs_writer *writer)
 	return writer->pending.size_bytes;
 }
 
-/* ---- what was refused ---- */
-
-/* Bytes of `data` that belong to its first line, newline included; 0: it has no newline. */
-static size_t first_line(const char *data, size_t bytes)
+/*
+ * Whether these bytes may be a later piece of a write(2) of which an earlier piece was taken. After
+ * an error the program sees a short write then, not the error.
+ */
+static bool is_later_piece(const struct sfs_writer *writer)
 {
-	const char *newline = memchr(data, '\n', bytes);
-	return newline ? (size_t)(newline - data) + 1 : 0;
+	return writer->pending.size_bytes && writer->last_taken_bytes >= KERNEL_PIECE_BYTES;
 }
 
-/* Notes that the line that goes on in (or begins) `data` is refused. */
-static int refuse(struct sfs_writer *w, int error, const char *data, size_t bytes)
+/* Refuses the line under way, which goes on (or begins) with `data`. */
+static int refuse(struct sfs_writer *writer, int error, const char *data, size_t bytes)
 {
-	size_t line = first_line(data, bytes);
-	bool told = line && w->taken_bytes < KERNEL_PIECE_BYTES;
-	bool whole = line && !w->pending.size_bytes;
-	metric_add(&w->stream->home.metrics.rejected, 1);
-	payload_reset(&w->pending);
-	w->refusal_error = error;
-	w->refused_end = line != 0;
-	w->retry_bytes = bytes;
-	w->retry_hash = XXH3_64bits(data, w->retry_bytes);
-	/* A line that came whole meets its refusal again whenever it comes again. */
-	w->refusal = whole || told ? REFUSED_NOTHING : REFUSED_ONCE;
+	TRACE(append, "%s: line of %llu bytes or more refused: error %d", writer->stream->home.name,
+		(unsigned long long)writer->pending.size_bytes, -error);
+	metric_add(&writer->stream->home.metrics.rejected, 1);
+	refusal_begin(&writer->refusal, error, data, bytes, is_later_piece(writer));
+	payload_reset(&writer->pending);
 	return error;
 }
 
-/* Whether this write still belongs to what was refused: 0 or the error. */
-static int check_refused(struct sfs_writer *w, const char *data, size_t bytes)
+/* Appends complete lines, up to one that is refused. The error, if that is the first of them. */
+static int append_complete(
+	struct sfs_writer *writer, const char *data, size_t bytes, size_t *ret_taken)
 {
-	if (w->refusal == REFUSED_NOTHING)
-		return 0;
-	bool again = w->refusal == REFUSED_ONCE && bytes >= w->retry_bytes &&
-		     XXH3_64bits(data, w->retry_bytes) == w->retry_hash;
-	if (w->refused_end || (!again && first_line(data, bytes))) {
-		/* This is the refused line's end, its repetition, or what follows on it. */
-		bool over = w->refused_end && !again;
-		w->refusal = REFUSED_NOTHING;
-		return over ? 0 : w->refusal_error;
-	}
-	w->refusal = again ? REFUSED_ONCE : REFUSED_OPEN;
-	return w->refusal_error;
-}
-
-/* ---- appending ---- */
-
-/* Notes, before it is appended to, that a shard will have to be synced. 0 or -ENOMEM. */
-static int touch(struct sfs_writer *w, struct sfs_shard *shard)
-{
-	size_t byte = shard->serial / 8;
-	uint8_t bit = (uint8_t)(1 << shard->serial % 8);
-	if (w->touched_bits.size <= byte) {
-		size_t more = byte + 1 - w->touched_bits.size;
-		int r = buf_reserve(&w->touched_bits, more);
-		if (r < 0)
-			return r;
-		memset(w->touched_bits.data + w->touched_bits.size, 0, more);
-		w->touched_bits.size += more;
-	}
-	if (w->touched_bits.data[byte] & bit)
-		return 0;
-	int r = buf_append(&w->touched, &shard, sizeof(struct sfs_shard *));
-	if (r == 0)
-		w->touched_bits.data[byte] |= bit;
-	return r;
-}
-
-/* One write on its way. */
-struct run {
-	struct sfs_writer *writer;
-	struct workspace *w;
-	size_t spread_route; /* of this write's records without a key */
-	struct long_record long_record;
-	struct sfs_shard *long_shard; /* NULL: there is no long record */
-	struct batch *head_batch;     /* with the line that began in earlier writes */
-	bool head_done;		      /* which was appended */
-};
-
-static struct key_text find_key(struct run *run, const char *line, size_t bytes, char *scratch)
-{
-	struct sfs_writer *w = run->writer;
-	struct key_text key = {w->key, w->key_bytes};
-	const struct key_rule *rule = &w->stream->home.settings.key;
-	if (w->target != TARGET_PUT || rule->kind == KEY_RULE_NONE)
-		return key;
-	if (key_rule_find(rule, line, bytes, scratch, &key.data, &key.bytes) < 0)
-		metric_add(&w->stream->home.metrics.keyless, 1);
-	return key;
-}
-
-static struct batch *batch_for(struct run *run, struct key_text key)
-{
-	struct sfs_writer *w = run->writer;
-	if (w->target == TARGET_SHARD) {
-		struct batch *batch = SLIST_FIRST(&run->w->used);
-		return batch ? batch : workspace_new_batch(run->w, w->shard);
-	}
-	size_t route = key.bytes ? stream_route(w->stream, key.data, key.bytes) : run->spread_route;
-	return workspace_batch(run->w, &w->stream->table.routes, route);
-}
-
-/* Whether the text of a line that began in earlier writes is looked at here at all. */
-static bool head_is_wanted(const struct run *run, uint64_t bytes)
-{
-	const struct sfs_writer *w = run->writer;
-	return bytes < CHUNK_TEXT_TARGET ||
-	       (w->target == TARGET_PUT && w->stream->home.settings.key.kind != KEY_RULE_NONE);
-}
-
-/*
- * The key of such a line, of which `reach` of the `bytes` are at hand. What ends where these end
- * may go on behind it, and is none. The line goes, the key stays: it lies in `scratch` or in the
- * writer.
- */
-static struct key_text find_head_key(
-	struct run *run, const char *line, size_t reach, uint64_t bytes, char *scratch)
-{
-	struct key_text key = find_key(run, line, reach, scratch);
-	if (!key.bytes || key.data == scratch || key.data == run->writer->key)
-		return key;
-	if (reach < bytes && key.data + key.bytes + 1 >= line + reach) {
-		metric_add(&run->writer->stream->home.metrics.keyless, 1);
-		return (struct key_text){0};
-	}
-	memcpy(scratch, key.data, key.bytes);
-	key.data = scratch;
-	return key;
-}
-
-/* The line that began in earlier writes and ends with `end`. */
-static int add_head(struct run *run, const char *end, size_t end_bytes)
-{
-	struct sfs_writer *w = run->writer;
-	struct sfs_stream *stream = w->stream;
-	uint64_t bytes = w->pending.size_bytes + end_bytes;
-	int r = record_limit(&stream->home.settings, bytes);
+	struct delivered delivered;
+	int r = delivery_append_locked(writer, data, bytes, &delivered);
 	if (r < 0)
 		return r;
-	r = payload_fits(&w->pending, bytes) ? 0 : stream_blobs_open(stream, true);
-	if (r == 0)
-		r = payload_append(
-			&w->pending, &stream->store->env.disk, stream->blobs.dir, end, end_bytes);
-	const char *line = NULL;
-	size_t reach = bytes < KEY_REACH_BYTES ? (size_t)bytes : KEY_REACH_BYTES;
-	if (r == 0 && head_is_wanted(run, bytes))
-		r = payload_text(
-			&w->pending, &stream->store->env.disk, reach, &run->w->head, &line);
-	if (r < 0)
-		return r;
-	char scratch[SFS_KEY_MAX_BYTES];
-	struct key_text key = find_head_key(run, line, reach, bytes, scratch);
-	struct batch *batch = batch_for(run, key);
-	run->head_batch = batch;
-	if (!batch)
-		r = -ENOMEM;
-	else if (record_is_claimed(&stream->home.settings, bytes))
-		r = batch_add_claim(run->w, stream, batch, key, &w->pending);
-	else if (bytes < CHUNK_TEXT_TARGET)
-		r = batch_add(batch, key, line, bytes);
-	else
-		run->long_shard = batch->shard;
-	if (r < 0 || !run->long_shard)
-		return r;
-	run->w->head.size = 0;
-	r = buf_append(&run->w->head, key.data, key.bytes);
-	run->long_record = (struct long_record){
-		&w->pending, bytes, {(const char *)run->w->head.data, key.bytes}};
-	return r;
-}
-
-/* A line that lies whole in one write. */
-static int add_line(struct run *run, const char *line, size_t bytes)
-{
-	struct sfs_stream *stream = run->writer->stream;
-	int r = record_limit(&stream->home.settings, bytes);
-	if (r < 0)
-		return r;
-	char scratch[SFS_KEY_MAX_BYTES];
-	struct key_text key = find_key(run, line, bytes, scratch);
-	struct batch *batch = batch_for(run, key);
-	if (!batch)
-		return -ENOMEM;
-	if (!record_is_claimed(&stream->home.settings, bytes))
-		return batch_add(batch, key, line, bytes);
-	struct payload payload;
-	payload_init(&payload, NULL);
-	r = payload_append(&payload, &stream->store->env.disk, -1, line, bytes);
-	if (r == 0)
-		r = batch_add_claim(run->w, stream, batch, key, &payload);
-	payload_fini(&payload);
-	return r;
-}
-
-/* Appends what was batched. With several shards, one that fails does not keep the others back. */
-static int append_batches(struct run *run)
-{
-	int result = 0;
-	struct batch *batch;
-	SLIST_FOREACH(batch, &run->w->used, link)
-	{
-		bool with_long = batch->shard == run->long_shard;
-		const struct long_record *record = with_long ? &run->long_record : NULL;
-		if (!batch->records && !with_long)
-			continue;
-		int r = touch(run->writer, batch->shard);
-		if (r == 0)
-			r = append_run(run->w, batch->shard, record, batch->records ? batch : NULL);
-		if (r < 0 && result == 0)
-			result = r;
-		if (r == 0 && batch == run->head_batch)
-			run->head_done = true;
-	}
-	return result;
-}
-
-/*
- * Line by line. Stops before a line that is refused: *ret_taken says how far it came, and the
- * refusal is the result if that is nowhere.
- */
-static int append_lines(struct run *run, const char *data, size_t bytes, size_t *ret_taken)
-{
-	struct sfs_writer *w = run->writer;
-	uint64_t held = w->pending.size_bytes;
-	size_t at = 0;
-	int r = 0;
-	while (at < bytes) {
-		size_t line = first_line(data + at, bytes - at);
-		r = at == 0 && held ? add_head(run, data, line - 1)
-				    : add_line(run, data + at, line - 1);
-		if (r < 0)
-			break;
-		at += line;
-	}
-	bool refused = r == -EMSGSIZE || r == -EFBIG;
-	if (refused && at == 0)
-		return refuse(w, r, data, bytes);
-	if (r == 0 || refused)
-		r = append_batches(run);
-	if (r < 0 && run->head_done) {
-		payload_reset(&w->pending); /* a record by now, though others failed */
-		return r;
-	}
-	if (r < 0) {
-		int cut = payload_truncate(
-			&w->pending, &w->stream->store->env.disk, w->stream->blobs.dir, held);
-		return cut < 0 ? cut : r;
-	}
-	*ret_taken = at;
+	if (!delivered.bytes)
+		return refuse(writer, delivered.refusal, data, bytes);
+	payload_reset(&writer->pending);
+	*ret_taken = delivered.bytes;
 	return 0;
 }
 
-/* The plain way: one run of text to one shard. */
-static int append_plain(struct run *run, const char *data, size_t bytes, size_t *ret_taken)
+/* Adds text without a newline to the line under way. */
+static int add_pending(struct sfs_writer *writer, const char *data, size_t bytes)
 {
-	struct sfs_writer *w = run->writer;
-	const char *text = data;
-	size_t text_bytes = bytes;
-	if (w->pending.size_bytes) {
-		struct buf *head = &run->w->head;
-		head->size = 0;
-		int r = buf_append(head, w->pending.memory.data, w->pending.memory.size);
-		if (r == 0)
-			r = buf_append(head, data, bytes);
-		if (r < 0)
-			return r;
-		text = (const char *)head->data;
-		text_bytes = head->size;
-	}
-	struct key_text key = {w->key, w->key_bytes};
-	size_t route = w->target == TARGET_KEY ? stream_route(w->stream, w->key, w->key_bytes)
-					       : run->spread_route;
-	struct sfs_shard *shard =
-		w->target == TARGET_SHARD ? w->shard : w->stream->table.routes.shards[route];
-	int r = touch(w, shard);
-	if (r == 0)
-		r = append_text(run->w, shard, key, text, text_bytes);
+	struct sfs_stream *stream = writer->stream;
+	struct payload *pending = &writer->pending;
+	uint64_t total = pending->size_bytes + bytes;
+	int r = settings_admit(&stream->home.settings, total);
 	if (r < 0)
-		return r;
-	*ret_taken = bytes;
-	return 0;
-}
-
-/* Whether every line surely stays a line of the chunk that the write makes, under a known key. */
-static bool is_plain(const struct sfs_writer *w, size_t bytes)
-{
-	const struct settings *s = &w->stream->home.settings;
-	uint64_t longest = w->pending.size_bytes + bytes;
-	return (w->target != TARGET_PUT || s->key.kind == KEY_RULE_NONE) &&
-	       longest <= s->threshold_bytes && longest <= s->max_record_bytes &&
-	       longest <= CHUNK_TEXT_TARGET + PAYLOAD_MEMORY_MAX && w->pending.fd < 0;
-}
-
-/* Appends complete lines. The caller holds home.lock. */
-static int append_complete(struct sfs_writer *w, const char *data, size_t bytes, size_t *ret_taken)
-{
-	struct sfs_store *store = w->stream->store;
-	struct run run = {.writer = w, .w = workspace_get(store)};
-	if (!run.w)
-		return -ENOMEM;
-	run.w->due = &w->due;
-	run.spread_route = stream_spread(w->stream);
-	int r = is_plain(w, bytes) ? append_plain(&run, data, bytes, ret_taken)
-				   : append_lines(&run, data, bytes, ret_taken);
-	workspace_settle(run.w, w->stream);
-	workspace_put(store, run.w);
-	if (r == 0)
-		payload_reset(&w->pending);
-	return r;
-}
-
-/* Holds the beginning of a line. */
-static int hold(struct sfs_writer *w, const char *data, size_t bytes)
-{
-	struct sfs_stream *stream = w->stream;
-	uint64_t total = w->pending.size_bytes + bytes;
-	int r = record_limit(&stream->home.settings, total);
-	if (r < 0)
-		return refuse(w, r, data, bytes);
-	r = payload_fits(&w->pending, total) ? 0 : stream_blobs_open(stream, true);
+		return refuse(writer, r, data, bytes);
+	if (!payload_fits(pending, total))
+		r = stream_blobs_open(stream, true);
 	return r < 0 ? r
-		     : payload_append(&w->pending, &stream->store->env.disk, stream->blobs.dir,
-			       data, bytes);
+		     : payload_append(
+			       pending, &stream->store->env.disk, stream->blobs.dir, data, bytes);
 }
 
-static int write_held(struct sfs_writer *w, const char *data, size_t bytes, size_t *ret_taken)
+/* Lines were taken, the rest could not be. The next write brings it again and meets its error. */
+static void leave_rest(struct sfs_writer *writer)
 {
-	if (w->stream->home.removed)
+	refusal_end(&writer->refusal);
+}
+
+static int check_open_locked(const struct sfs_writer *writer)
+{
+	if (writer->stream->home.removed)
 		return -ENOENT;
-	if (w->target == TARGET_SHARD && w->shard->closed)
-		return -EROFS;
-	int r = check_refused(w, data, bytes);
+	return writer->target == TARGET_SHARD && writer->shard->closed ? -EROFS : 0;
+}
+
+/* Takes all of `data`, or the lines before one that is refused or a rest that is. */
+static int write_locked(
+	struct sfs_writer *writer, const char *data, size_t bytes, size_t *ret_taken)
+{
+	ASSERT_RDLOCKED(&writer->stream->home.lock);
+	int r = check_open_locked(writer);
+	if (r == 0)
+		r = refusal_check(&writer->refusal, data, bytes);
 	if (r < 0)
 		return r;
 	const char *newline = memrchr(data, '\n', bytes);
-	size_t complete = newline ? (size_t)(newline - data) + 1 : 0, taken = 0;
+	const size_t complete = newline ? (size_t)(newline - data) + 1 : 0;
+	size_t taken = 0;
 	if (complete) {
-		r = append_complete(w, data, complete, &taken);
+		r = append_complete(writer, data, complete, &taken);
 		if (r < 0)
 			return r;
-		w->taken_bytes = taken;
-		if (taken < complete) {
-			*ret_taken = taken;
-			return 0;
-		}
+		writer->last_taken_bytes = taken;
 	}
-	if (complete < bytes) {
-		r = hold(w, data + complete, bytes - complete);
-		if (r < 0 && !complete)
+	if (taken == complete && complete < bytes) {
+		r = add_pending(writer, data + complete, bytes - complete);
+		if (r == 0)
+			writer->last_taken_bytes = taken = bytes;
+		else if (!complete)
 			return r;
-		if (r < 0) {
-			/* What was appended is told; the rest meets its error next time. */
-			w->refusal = REFUSED_NOTHING;
-			*ret_taken = complete;
-			return 0;
-		}
+		else
+			leave_rest(writer);
 	}
-	*ret_taken = w->taken_bytes = bytes;
+	*ret_taken = taken;
 	return 0;
+}
+
+static int write_piece(struct sfs_writer *writer, const char *data, size_t bytes, size_t *ret_taken)
+{
+	SCOPED_RDLOCK(&writer->stream->home.lock);
+	return write_locked(writer, data, bytes, ret_taken);
 }
 
 int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, size_t *ret_taken)
@@ -498,9 +223,7 @@ int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, 
 		size_t piece = bytes - done, taken = 0;
 		if (piece > CHUNK_TEXT_TARGET)
 			piece = CHUNK_TEXT_TARGET;
-		pthread_rwlock_rdlock(&writer->stream->home.lock);
-		int r = write_held(writer, (const char *)data + done, piece, &taken);
-		pthread_rwlock_unlock(&writer->stream->home.lock);
+		int r = write_piece(writer, (const char *)data + done, piece, &taken);
 		waiters_wake(&writer->due);
 		if (r < 0 && !done)
 			return r;
@@ -514,7 +237,7 @@ int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, 
 
 int sfs_writer_end(struct sfs_writer *writer)
 {
-	writer->refusal = REFUSED_NOTHING; /* whatever was refused ended with the file */
+	refusal_end(&writer->refusal);
 	if (!writer->pending.size_bytes)
 		return 0;
 	size_t taken;
@@ -530,47 +253,10 @@ int sfs_writer_close(struct sfs_writer *writer)
 	return r;
 }
 
-/* ---- syncing ---- */
-
-struct sync_group {
-	atomic_size_t left;
-	atomic_int result;
-	void (*done)(void *context, int result);
-	void *context;
-};
-
-static void group_done(void *context, int result)
-{
-	struct sync_group *group = context;
-	if (result < 0)
-		atomic_store(&group->result, result);
-	if (atomic_fetch_sub(&group->left, 1) != 1)
-		return;
-	group->done(group->context, atomic_load(&group->result));
-	free(group);
-}
-
 void sfs_writer_sync(
 	struct sfs_writer *writer, void (*done)(void *context, int result), void *context)
 {
-	size_t count = writer->touched.size / sizeof(struct sfs_shard *);
-	struct sfs_shard *const *shards = (struct sfs_shard *const *)(void *)writer->touched.data;
-	if (!count) {
-		done(context, 0);
-		return;
-	}
-	struct sync_group *group = malloc(sizeof *group);
-	if (!group) {
-		done(context, -ENOMEM);
-		return;
-	}
-	atomic_init(&group->left, count + 1);
-	atomic_init(&group->result, 0);
-	group->done = done;
-	group->context = context;
-	for (size_t i = 0; i < count; i++)
-		syncer_request(shards[i], group_done, group);
-	group_done(group, 0); /* its own count: none could finish the group before the last began */
+	shard_set_sync(&writer->appended, done, context);
 }
 
 int sfs_writer_sync_wait(struct sfs_writer *writer)
