@@ -322,9 +322,9 @@ static inline void append_of_key(const char *key, const char *text)
 static inline void set_horizon(uint64_t offset, uint64_t sequence, uint64_t json_offset)
 {
 	SCOPED_LOCK(&shard->lock);
-	shard->horizon_offset = offset;
-	shard->horizon_sequence = sequence;
-	shard->horizon_json_offset = json_offset;
+	shard->horizon.offset = offset;
+	shard->horizon.sequence = sequence;
+	shard->horizon.json_offset = json_offset;
 }
 
 static inline size_t count_lines(const struct buf *text)

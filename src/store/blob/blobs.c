@@ -134,10 +134,10 @@ struct writing {
 	struct chunk_order order;
 };
 
-/* Writes the piece of the payload from order.text_offset on as one chunk. */
+/* Writes the piece of the payload from order.start.offset on as one chunk. */
 static int write_chunk(const struct put *put, struct writing *w)
 {
-	uint64_t offset = w->order.text_offset, left = put->payload->size_bytes - offset;
+	uint64_t offset = w->order.start.offset, left = put->payload->size_bytes - offset;
 	size_t want = left < CHUNK_TEXT_TARGET ? (size_t)left : CHUNK_TEXT_TARGET, n = 0;
 	int r = payload_read(put->payload, put->disk, offset, w->piece, want, &n);
 	if (r < 0)
@@ -162,7 +162,7 @@ static int write_chunk(const struct put *put, struct writing *w)
 	if (r < 0)
 		return r;
 	w->file_offset += chunk_stored_bytes(&chunk);
-	w->order.text_offset += n;
+	w->order.start.offset += n;
 	return 0;
 }
 
@@ -182,7 +182,7 @@ static int write_chunks(const struct put *put, int fd)
 			.last_arrival_ms = now},
 	};
 	int r = 0;
-	while (r == 0 && w.order.text_offset < put->payload->size_bytes)
+	while (r == 0 && w.order.start.offset < put->payload->size_bytes)
 		r = write_chunk(put, &w);
 	return r;
 }

@@ -124,7 +124,7 @@ static void check_claim(struct shard_check *s, const struct index_item *item,
 		shard_finding(s, false, item->file_offset,
 			"the record at text %" PRIu64 " stands for %s, but does not say so",
 			w->text_offset, hex);
-	if (!s->stream->knows_blobs || w->text_offset < s->mark.horizon_offset)
+	if (!s->stream->knows_blobs || w->text_offset < s->mark.horizon.offset)
 		return; /* a trimmed record's blob may be gone */
 	if (!seen)
 		shard_finding(s, false, item->file_offset,
@@ -151,16 +151,16 @@ static void check_json_mark(struct shard_check *s, const struct index_item *item
 	const struct watermark *m = &s->mark;
 	if (!s->has_mark || !w->knows_json || !w->begins_here)
 		return;
-	if (w->text_offset == m->horizon_offset && json_offset != m->horizon_json_offset)
+	if (w->text_offset == m->horizon.offset && json_offset != m->horizon.json_offset)
 		shard_finding(s, false, item->file_offset,
 			"text %" PRIu64 " is at JSON offset %" PRIu64
 			", but the horizon says %" PRIu64,
-			w->text_offset, json_offset, m->horizon_json_offset);
-	if (w->text_offset == m->synced_offset && json_offset != m->synced_json_offset)
+			w->text_offset, json_offset, m->horizon.json_offset);
+	if (w->text_offset == m->synced.offset && json_offset != m->synced.json_offset)
 		shard_finding(s, false, item->file_offset,
 			"text %" PRIu64 " is at JSON offset %" PRIu64
 			", but the watermark says %" PRIu64,
-			w->text_offset, json_offset, m->synced_json_offset);
+			w->text_offset, json_offset, m->synced.json_offset);
 }
 
 /* The text was checked: each record has its line. */
@@ -273,8 +273,8 @@ static int check_content(struct shard_check *s, const struct index_item *item,
 	if (*ret_fault)
 		return 0;
 	const struct watermark *w = &s->mark;
-	check_mark(s, item, c, w->horizon_offset, w->horizon_sequence, "horizon");
-	check_mark(s, item, c, w->synced_offset, w->synced_sequence, "watermark");
+	check_mark(s, item, c, w->horizon.offset, w->horizon.sequence, "horizon");
+	check_mark(s, item, c, w->synced.offset, w->synced.sequence, "watermark");
 	return check_meta(s, item, c, ret_fault);
 }
 

@@ -101,9 +101,9 @@ static void settle_watermark(struct shard_check *s, const struct watermark *firs
 	shard_path(s->shard, path, WATERMARK_FILE);
 	bool whole = !s->findings && s->knows_first && s->knows_sequence;
 	struct watermark w = *first;
-	w.synced_offset = s->end_offset;
-	w.synced_sequence = s->end_sequence;
-	w.synced_json_offset = s->end_json_offset;
+	w.synced.offset = s->end_offset;
+	w.synced.sequence = s->end_sequence;
+	w.synced.json_offset = s->end_json_offset;
 	bool repaired = repairs(s) && whole && syncfs(s->stream->check->store->dir) == 0 &&
 			write_watermark(s, path, w) == 0;
 	file_finding(
@@ -125,7 +125,7 @@ static bool is_foreign(struct shard_check *s, uint64_t offset)
 
 static void cut_tail(struct shard_check *s, uint64_t base, struct scan *scan, bool open_record)
 {
-	uint64_t from = scan->index.end_file_offset;
+	uint64_t from = scan->index.end.file_offset;
 	uint64_t bytes = scan->file_bytes - from;
 	if (is_foreign(s, from)) {
 		shard_finding(
@@ -146,9 +146,9 @@ static void cut_tail(struct shard_check *s, uint64_t base, struct scan *scan, bo
 /* Says whether the scan's last chunks are those of a record that was torn off; drops them. */
 static bool drop_torn_record(struct shard_check *s, struct scan *scan)
 {
-	uint64_t durable = s->mark.synced_offset > scan->synced_offset ? s->mark.synced_offset
+	uint64_t durable = s->mark.synced.offset > scan->synced_offset ? s->mark.synced.offset
 								       : scan->synced_offset;
-	if (!s->last || !scan->open_record || scan->index.end_offset <= durable)
+	if (!s->last || !scan->open_record || scan->index.end.at.offset <= durable)
 		return false;
 	size_t count = scan->index.count;
 	scan_drop_open_record(scan);
@@ -157,15 +157,15 @@ static bool drop_torn_record(struct shard_check *s, struct scan *scan)
 
 static void check_end(struct shard_check *s, uint64_t base, struct scan *scan, bool torn_record)
 {
-	uint64_t end = scan->index.end_offset, from = scan->index.end_file_offset;
-	if (s->last && s->mark.synced_offset > end) {
-		uint64_t horizon = s->mark.horizon_offset, lost = end > horizon ? end : horizon;
-		if (s->mark.synced_offset > lost) /* else it was trimmed, as was all after it */
+	uint64_t end = scan->index.end.at.offset, from = scan->index.end.file_offset;
+	if (s->last && s->mark.synced.offset > end) {
+		uint64_t horizon = s->mark.horizon.offset, lost = end > horizon ? end : horizon;
+		if (s->mark.synced.offset > lost) /* else it was trimmed, as was all after it */
 			shard_finding(s, false, from,
 				"damaged; text %" PRIu64 " to %" PRIu64
 				", which was durable, cannot be read",
-				lost, s->mark.synced_offset);
-		s->end_offset = s->mark.synced_offset;
+				lost, s->mark.synced.offset);
+		s->end_offset = s->mark.synced.offset;
 		s->knows_sequence = false;
 		return;
 	}
@@ -176,32 +176,30 @@ static void check_end(struct shard_check *s, uint64_t base, struct scan *scan, b
 			scan->file_bytes - from);
 	if (s->last && s->open_record && scan->index.count)
 		shard_finding(s, false, from, "the end of the last record is missing");
-	if (s->has_mark && s->last && s->mark.synced_offset == end && s->knows_sequence &&
-		s->mark.synced_sequence != s->end_sequence)
+	if (s->has_mark && s->last && s->mark.synced.offset == end && s->knows_sequence &&
+		s->mark.synced.sequence != s->end_sequence)
 		shard_finding(s, false, from,
 			"the next record is %" PRIu64 ", but the watermark says %" PRIu64,
-			s->end_sequence, s->mark.synced_sequence);
-	else if (s->has_mark && s->last && s->mark.synced_offset == end && s->knows_sequence &&
-		 s->mark.synced_json_offset != s->end_json_offset)
+			s->end_sequence, s->mark.synced.sequence);
+	else if (s->has_mark && s->last && s->mark.synced.offset == end && s->knows_sequence &&
+		 s->mark.synced.json_offset != s->end_json_offset)
 		shard_finding(s, false, from,
 			"the next record as JSON is at %" PRIu64
 			", but the watermark says %" PRIu64,
-			s->end_json_offset, s->mark.synced_json_offset);
+			s->end_json_offset, s->mark.synced.json_offset);
 }
 
 /* ---- the index ---- */
 
 static bool same_index(const struct index *a, const struct index *b)
 {
-	if (a->count != b->count || a->end_offset != b->end_offset ||
-		a->end_sequence != b->end_sequence || a->end_json_offset != b->end_json_offset ||
-		a->last_arrival_ms != b->last_arrival_ms)
+	if (a->count != b->count || !position_equal(a->end.at, b->end.at) ||
+		a->end.arrival_ms != b->end.arrival_ms)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		const struct index_item *x = &a->items[i], *y = &b->items[i];
-		if (x->text_offset != y->text_offset || x->file_offset != y->file_offset ||
-			x->first_sequence != y->first_sequence ||
-			x->json_offset != y->json_offset || x->arrival_ms != y->arrival_ms ||
+		if (!position_equal(x->start, y->start) || x->file_offset != y->file_offset ||
+			x->arrival_ms != y->arrival_ms ||
 			x->stored_bytes != y->stored_bytes || x->flags != y->flags)
 			return false;
 	}
@@ -261,12 +259,12 @@ static int check_items(struct shard_check *s, const struct index *index)
 		if (item->flags & INDEX_DAMAGED) {
 			shard_finding(s, false, item->file_offset,
 				"damaged; text %" PRIu64 " to %" PRIu64 " cannot be read",
-				item->text_offset, end);
+				item->start.offset, end);
 			s->knows_sequence = s->knows_record = false;
 			continue;
 		}
 		check_junk(s, index, i);
-		r = check_chunk(s, item, end - item->text_offset);
+		r = check_chunk(s, item, end - item->start.offset);
 	}
 	return r;
 }
@@ -277,16 +275,16 @@ static void check_begin(struct shard_check *s, uint64_t base)
 	if (s->knows_end && base == s->end_offset)
 		return;
 	/* What trimming left of a segment or two is no loss. */
-	if (s->knows_end && base > s->end_offset && base > s->mark.horizon_offset)
+	if (s->knows_end && base > s->end_offset && base > s->mark.horizon.offset)
 		shard_finding(s, false, 0, "text %" PRIu64 " to %" PRIu64 " before it is missing",
 			s->end_offset, base);
 	else if (s->knows_end && base < s->end_offset)
 		shard_finding(s, false, 0,
 			"begins at text %" PRIu64 ", but the one before ends at %" PRIu64, base,
 			s->end_offset);
-	else if (!s->knows_end && base > s->mark.horizon_offset && !s->bad_mark)
+	else if (!s->knows_end && base > s->mark.horizon.offset && !s->bad_mark)
 		shard_finding(s, false, 0, "text %" PRIu64 " to %" PRIu64 " before it is missing",
-			s->mark.horizon_offset, base);
+			s->mark.horizon.offset, base);
 	s->knows_sequence = base == 0;
 	s->end_sequence = 0;
 	s->end_json_offset = 0;
@@ -299,16 +297,16 @@ static int check_scan(struct shard_check *s, uint64_t base, struct scan *scan)
 	bool torn_record = drop_torn_record(s, scan);
 	if (!s->knows_first && scan->index.count) {
 		s->knows_first = true;
-		s->first_sequence = scan->index.items[0].first_sequence;
-		s->first_json_offset = scan->index.items[0].json_offset;
+		s->first_sequence = scan->index.items[0].start.sequence;
+		s->first_json_offset = scan->index.items[0].start.json_offset;
 	}
 	int r = check_items(s, &scan->index);
 	if (r < 0)
 		return r;
 	s->knows_end = true;
-	s->end_offset = scan->index.end_offset;
+	s->end_offset = scan->index.end.at.offset;
 	check_end(s, base, scan, torn_record);
-	check_progress(s->stream->check, scan->file_bytes - scan->index.end_file_offset);
+	check_progress(s->stream->check, scan->file_bytes - scan->index.end.file_offset);
 	return s->findings == before && scan->index.count ? check_index(s, base, scan) : 0;
 }
 
@@ -357,8 +355,8 @@ static int check_segment(struct shard_check *s, uint64_t base, bool last)
 	struct scan scan;
 	/* As recovery reads it: of the last one, what is not durable counts only if it is sound. */
 	if (r == 0)
-		r = segment_scan(disk_of(s), s->fd, s->shard->tag, base, 0,
-			last ? s->mark.synced_offset : UINT64_MAX, &scan);
+		r = segment_scan(disk_of(s), s->fd, s->shard->tag, base,
+			last ? s->mark.synced.offset : UINT64_MAX, &scan);
 	if (r < 0)
 		return skip_segment(s, base, r);
 	check_begin(s, base);
@@ -372,8 +370,8 @@ static bool is_blank(struct shard_check *s, uint64_t base)
 {
 	_cleanup_close_ int fd = -1;
 	struct scan scan;
-	if (s->mark.synced_offset > base || open_segment(s, base, &fd) < 0 ||
-		segment_scan(disk_of(s), fd, s->shard->tag, base, 0, s->mark.synced_offset, &scan) <
+	if (s->mark.synced.offset > base || open_segment(s, base, &fd) < 0 ||
+		segment_scan(disk_of(s), fd, s->shard->tag, base, s->mark.synced.offset, &scan) <
 			0)
 		return false;
 	bool blank = !scan.index.count;
@@ -386,22 +384,22 @@ static int check_segments(struct shard_check *s, const uint64_t *bases, size_t c
 	size_t last = count;
 	while (last > 1 && is_blank(s, bases[last - 1]))
 		last--;
-	struct watermark first = {.horizon_offset = count ? bases[0] : 0};
+	struct watermark first = {.horizon.offset = count ? bases[0] : 0};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = check_segment(s, bases[i], i + 1 >= last);
 	if (r < 0)
 		return r;
 	const struct watermark *w = &s->mark;
-	if (!count && w->synced_offset > w->horizon_offset) {
+	if (!count && w->synced.offset > w->horizon.offset) {
 		char path[SHARD_PATH_MAX];
 		shard_path(s->shard, path, "");
 		file_finding(s, false, path,
 			"its segments are gone; text %" PRIu64 " to %" PRIu64 " cannot be read",
-			w->horizon_offset, w->synced_offset);
+			w->horizon.offset, w->synced.offset);
 	}
-	first.horizon_sequence = s->first_sequence;
-	first.horizon_json_offset = s->first_json_offset;
+	first.horizon.sequence = s->first_sequence;
+	first.horizon.json_offset = s->first_json_offset;
 	settle_watermark(s, &first);
 	return 0;
 }

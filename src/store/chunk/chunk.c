@@ -182,12 +182,12 @@ void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct
 {
 	struct chunk *c = &encoder->chunk;
 	c->owner = order->owner;
-	c->text_offset = order->text_offset;
-	c->first_sequence = order->first_sequence;
+	c->text_offset = order->start.offset;
+	c->first_sequence = order->start.sequence;
 	c->arrival_ms = order->arrival_ms;
 	c->last_arrival_ms = order->last_arrival_ms;
 	c->synced_offset = order->synced_offset;
-	c->json_offset = order->json_offset;
+	c->json_offset = order->start.json_offset;
 	c->json_bytes = order->json_bytes;
 	struct chunk_header h = {
 		.skippable_magic = le32(FORMAT_SKIPPABLE_MAGIC),

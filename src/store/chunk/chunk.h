@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "format.h"
+#include "position.h"
 #include "json_record.h"
 
 #include <stdbool.h>
@@ -41,6 +42,16 @@ static inline uint32_t chunk_stored_bytes(const struct chunk *c)
 {
 	return (uint32_t)sizeof(struct chunk_header) + c->meta_bytes + c->frame_bytes;
 }
+/* The positions at which a chunk of a shard begins and ends. */
+static inline struct position chunk_start(const struct chunk *c)
+{
+	return (struct position){c->text_offset, c->first_sequence, c->json_offset};
+}
+static inline struct position chunk_end(const struct chunk *c)
+{
+	return (struct position){c->text_offset + c->text_bytes,
+		c->first_sequence + c->record_count, c->json_offset + c->json_bytes};
+}
 
 /*
  * Compression state and the buffers of one chunk in the making; reused from chunk to chunk. One
@@ -55,8 +66,8 @@ struct chunk_input {
 	size_t text_bytes;	/* 1 to CHUNK_TEXT_MAX */
 	const struct buf *meta; /* raw sections; NULL or empty: none */
 	uint32_t record_count;
-	uint16_t flags; /* CHUNK_CONTINUES, CHUNK_OPEN_END */
-	bool compress;	/* false: an LZ4 frame of uncompressed blocks */
+	uint16_t flags;	     /* CHUNK_CONTINUES, CHUNK_OPEN_END */
+	bool compress;	     /* false: an LZ4 frame of uncompressed blocks */
 	uint64_t json_bytes; /* of the records that end in it, unplaced (json_record.h) */
 };
 /*
@@ -67,12 +78,10 @@ int chunk_encode(struct encoder *encoder, const struct chunk_input *input);
 
 struct chunk_order {
 	uint64_t owner;
-	uint64_t text_offset;
-	uint64_t first_sequence;
+	struct position start;
 	uint64_t arrival_ms;
 	uint64_t last_arrival_ms;
 	uint64_t synced_offset;
-	uint64_t json_offset;
 	uint64_t json_bytes;
 };
 /* Whether the encoded chunk begins inside of a record. */

@@ -3,12 +3,13 @@
 
 #include "cleanup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <xxhash.h>
 
-void index_init(struct index *index, uint64_t base_offset, uint64_t base_sequence)
+void index_init(struct index *index, struct position start)
 {
-	*index = (struct index){.end_offset = base_offset, .end_sequence = base_sequence};
+	*index = (struct index){.end.at = start};
 }
 
 void index_fini(struct index *index)
@@ -49,44 +50,42 @@ int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offs
 	if (!item)
 		return -ENOMEM;
 	*item = (struct index_item){
-		.text_offset = chunk->text_offset,
+		.start = chunk_start(chunk),
 		.file_offset = file_offset,
-		.first_sequence = chunk->first_sequence,
-		.json_offset = chunk->json_offset,
 		.arrival_ms = chunk->arrival_ms,
 		.stored_bytes = chunk_stored_bytes(chunk),
 		.flags = index_flags(chunk),
 	};
 	if (index->count == 1)
 		index->first_header_hash = chunk->header_hash;
-	index->last_header_hash = chunk->header_hash;
-	index->end_offset = chunk->text_offset + chunk->text_bytes;
-	index->end_sequence = chunk->first_sequence + chunk->record_count;
-	index->end_json_offset = chunk->json_offset + chunk->json_bytes;
-	index->end_file_offset = file_offset + chunk_stored_bytes(chunk);
-	if (chunk->last_arrival_ms > index->last_arrival_ms)
-		index->last_arrival_ms = chunk->last_arrival_ms;
+	index->end.header_hash = chunk->header_hash;
+	index->end.at = chunk_end(chunk);
+	index->end.file_offset = file_offset + chunk_stored_bytes(chunk);
+	if (chunk->last_arrival_ms > index->end.arrival_ms)
+		index->end.arrival_ms = chunk->last_arrival_ms;
 	return 0;
 }
 
-int index_add_gap(struct index *index, uint64_t file_offset, uint64_t end_offset,
-	uint64_t end_sequence, uint64_t end_json_offset)
+int index_add_gap(struct index *index, uint64_t file_offset, struct position end)
 {
 	struct index_item *item = index_push(index);
 	if (!item)
 		return -ENOMEM;
 	*item = (struct index_item){
-		.text_offset = index->end_offset,
+		.start = index->end.at,
 		.file_offset = file_offset,
-		.first_sequence = index->end_sequence,
-		.json_offset = index->end_json_offset,
-		.arrival_ms = index->last_arrival_ms,
+		.arrival_ms = index->end.arrival_ms,
 		.flags = INDEX_DAMAGED,
 	};
-	index->end_offset = end_offset;
-	index->end_sequence = end_sequence;
-	index->end_json_offset = end_json_offset;
+	index->end.at = end;
 	return 0;
+}
+
+void index_cut(struct index *index, size_t count, const struct index_end *end)
+{
+	assert(count <= index->count);
+	index->count = count;
+	index->end = *end;
 }
 
 size_t index_find(const struct index *index, uint64_t text_offset)
@@ -94,7 +93,7 @@ size_t index_find(const struct index *index, uint64_t text_offset)
 	size_t low = 0, high = index->count;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
-		if (index->items[middle].text_offset <= text_offset)
+		if (index->items[middle].start.offset <= text_offset)
 			low = middle;
 		else
 			high = middle;
@@ -107,7 +106,7 @@ size_t index_find_json(const struct index *index, uint64_t json_offset)
 	size_t low = 0, high = index->count;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
-		if (index->items[middle].json_offset <= json_offset)
+		if (index->items[middle].start.json_offset <= json_offset)
 			low = middle;
 		else
 			high = middle;
@@ -140,10 +139,10 @@ int index_save(const struct disk *disk, int dir, const char *name, uint64_t owne
 	for (size_t i = 0; i < index->count; i++) {
 		const struct index_item *item = &index->items[i];
 		struct index_entry e = {
-			.text_offset = le64(item->text_offset),
+			.text_offset = le64(item->start.offset),
 			.file_offset = le64(item->file_offset),
-			.first_sequence = le64(item->first_sequence),
-			.json_offset = le64(item->json_offset),
+			.first_sequence = le64(item->start.sequence),
+			.json_offset = le64(item->start.json_offset),
 			.arrival_ms = le64(item->arrival_ms),
 			.stored_bytes = le32(item->stored_bytes),
 			.flags = le32(item->flags),
@@ -154,13 +153,13 @@ int index_save(const struct disk *disk, int dir, const char *name, uint64_t owne
 		.magic = le32(FORMAT_INDEX_MAGIC),
 		.entry_count = le32((uint32_t)index->count),
 		.owner = le64(owner),
-		.segment_bytes = le64(index->end_file_offset),
+		.segment_bytes = le64(index->end.file_offset),
 		.first_header_hash = le64(index->first_header_hash),
-		.last_header_hash = le64(index->last_header_hash),
-		.end_offset = le64(index->end_offset),
-		.end_sequence = le64(index->end_sequence),
-		.end_json_offset = le64(index->end_json_offset),
-		.last_arrival_ms = le64(index->last_arrival_ms),
+		.last_header_hash = le64(index->end.header_hash),
+		.end_offset = le64(index->end.at.offset),
+		.end_sequence = le64(index->end.at.sequence),
+		.end_json_offset = le64(index->end.at.json_offset),
+		.last_arrival_ms = le64(index->end.arrival_ms),
 	};
 	h.hash = le64(index_hash(&h, entries, entry_bytes));
 	memcpy(file, &h, sizeof h);
@@ -190,27 +189,26 @@ static int load_items(const char *entries, struct index *index, uint64_t base_of
 		memcpy(&e, entries + i * sizeof e, sizeof e);
 		struct index_item *item = &index->items[i];
 		*item = (struct index_item){
-			.text_offset = le64_get(e.text_offset),
+			.start = {le64_get(e.text_offset), le64_get(e.first_sequence),
+				le64_get(e.json_offset)},
 			.file_offset = le64_get(e.file_offset),
-			.first_sequence = le64_get(e.first_sequence),
-			.json_offset = le64_get(e.json_offset),
 			.arrival_ms = le64_get(e.arrival_ms),
 			.stored_bytes = le32_get(e.stored_bytes),
 			.flags = le32_get(e.flags),
 		};
 		bool first = i == 0;
-		if (first ? item->text_offset != text : item->text_offset <= text)
+		if (first ? item->start.offset != text : item->start.offset <= text)
 			return -EBADMSG;
 		if (item->file_offset != file || item->flags & INDEX_DAMAGED)
 			return -EBADMSG;
-		if (item->json_offset < json)
+		if (item->start.json_offset < json)
 			return -EBADMSG;
-		text = item->text_offset;
-		json = item->json_offset;
+		text = item->start.offset;
+		json = item->start.json_offset;
 		file += item->stored_bytes;
 	}
-	bool ends = text < index->end_offset && file == index->end_file_offset &&
-		    json <= index->end_json_offset;
+	bool ends = text < index->end.at.offset && file == index->end.file_offset &&
+		    json <= index->end.at.json_offset;
 	return ends ? 0 : -EBADMSG;
 }
 
@@ -237,13 +235,15 @@ int index_load(const struct disk *disk, int dir, const char *name, uint64_t owne
 	struct index index = {
 		.count = count,
 		.capacity = count,
-		.end_offset = le64_get(h.end_offset),
-		.end_sequence = le64_get(h.end_sequence),
-		.end_json_offset = le64_get(h.end_json_offset),
-		.end_file_offset = segment_bytes,
-		.last_arrival_ms = le64_get(h.last_arrival_ms),
+		.end =
+			{
+				.at = {le64_get(h.end_offset), le64_get(h.end_sequence),
+					le64_get(h.end_json_offset)},
+				.file_offset = segment_bytes,
+				.arrival_ms = le64_get(h.last_arrival_ms),
+				.header_hash = le64_get(h.last_header_hash),
+			},
 		.first_header_hash = le64_get(h.first_header_hash),
-		.last_header_hash = le64_get(h.last_header_hash),
 	};
 	index.items = malloc(count * sizeof *index.items);
 	if (!index.items)
@@ -253,7 +253,7 @@ int index_load(const struct disk *disk, int dir, const char *name, uint64_t owne
 		r = check_chunk(disk, segment_fd, 0, index.first_header_hash);
 	if (r == 0)
 		r = check_chunk(disk, segment_fd, index.items[count - 1].file_offset,
-			index.last_header_hash);
+			index.end.header_hash);
 	if (r < 0) {
 		index_fini(&index);
 		return r;

@@ -126,9 +126,9 @@ static int chunk_at(struct walk *walk, uint64_t at, struct chunk *ret_chunk)
 	r = chunk_parse(p, &c);
 	if (r < 0)
 		return r;
-	if (c.owner != walk->owner || c.text_offset < scan->index.end_offset ||
-		c.first_sequence < scan->index.end_sequence ||
-		c.json_offset < scan->index.end_json_offset)
+	if (c.owner != walk->owner || c.text_offset < scan->index.end.at.offset ||
+		c.first_sequence < scan->index.end.at.sequence ||
+		c.json_offset < scan->index.end.at.json_offset)
 		return -EBADMSG;
 	if (chunk_stored_bytes(&c) > scan->file_bytes - at)
 		return -EBADMSG;
@@ -168,12 +168,11 @@ static int resynchronize(struct walk *walk, uint64_t at, uint64_t *ret_at, struc
 
 static int note_gap(struct scan *scan, uint64_t at, const struct chunk *next)
 {
-	if (next->text_offset == scan->index.end_offset)
+	if (next->text_offset == scan->index.end.at.offset)
 		return 0; /* junk between two chunks that follow on each other */
 	scan->gap_count++;
-	scan->gap_bytes += next->text_offset - scan->index.end_offset;
-	return index_add_gap(&scan->index, at, next->text_offset, next->first_sequence,
-		next->json_offset);
+	scan->gap_bytes += next->text_offset - scan->index.end.at.offset;
+	return index_add_gap(&scan->index, at, chunk_start(next));
 }
 
 static int walk_chunks(struct walk *walk)
@@ -193,7 +192,7 @@ static int walk_chunks(struct walk *walk)
 		}
 		if (r < 0)
 			return r;
-		if (c.text_offset != scan->index.end_offset || found != at)
+		if (c.text_offset != scan->index.end.at.offset || found != at)
 			r = note_gap(scan, at, &c);
 		if (r == 0)
 			r = index_add(&scan->index, &c, found);
@@ -208,13 +207,13 @@ static int walk_chunks(struct walk *walk)
 }
 
 int segment_scan(const struct disk *disk, int fd, uint64_t owner, uint64_t base_offset,
-	uint64_t base_sequence, uint64_t verified_offset, struct scan *ret_scan)
+	uint64_t verified_offset, struct scan *ret_scan)
 {
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	struct scan scan = {.file_bytes = (uint64_t)st.st_size};
-	index_init(&scan.index, base_offset, base_sequence);
+	index_init(&scan.index, (struct position){.offset = base_offset});
 	_cleanup_free_ uint8_t *data = malloc(WINDOW_BYTES);
 	if (!data)
 		return -ENOMEM;
@@ -241,8 +240,9 @@ int segment_check_chunk(const struct index_item *item, uint64_t owner, uint64_t 
 	int r = chunk_parse(stored, &c);
 	if (r < 0)
 		return r;
-	if (c.owner != owner || c.text_offset != item->text_offset || c.text_bytes != text_bytes ||
-		c.first_sequence != item->first_sequence || c.json_offset != item->json_offset ||
+	if (c.owner != owner || c.text_offset != item->start.offset || c.text_bytes != text_bytes ||
+		c.first_sequence != item->start.sequence ||
+		c.json_offset != item->start.json_offset ||
 		chunk_stored_bytes(&c) != item->stored_bytes)
 		return -EBADMSG;
 	*ret_chunk = c;

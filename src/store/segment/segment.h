@@ -50,7 +50,7 @@ struct scan {
  * errors, -ENOMEM, and -EPROTONOSUPPORT.
  */
 int segment_scan(const struct disk *disk, int fd, uint64_t owner, uint64_t base_offset,
-	uint64_t base_sequence, uint64_t verified_offset, struct scan *ret_scan);
+	uint64_t verified_offset, struct scan *ret_scan);
 
 /*
  * Checks that the stored bytes of an indexed chunk (item->stored_bytes of them) begin with the

@@ -17,18 +17,15 @@ static bool parse_slot(const uint8_t *bytes, uint64_t owner, struct watermark *r
 		return false;
 	*ret = (struct watermark){
 		.counter = le64_get(s.counter),
-		.synced_offset = le64_get(s.synced_offset),
-		.synced_sequence = le64_get(s.synced_sequence),
-		.synced_json_offset = le64_get(s.synced_json_offset),
-		.horizon_offset = le64_get(s.horizon_offset),
-		.horizon_sequence = le64_get(s.horizon_sequence),
-		.horizon_json_offset = le64_get(s.horizon_json_offset),
+		.synced = {le64_get(s.synced_offset), le64_get(s.synced_sequence),
+			le64_get(s.synced_json_offset)},
+		.horizon = {le64_get(s.horizon_offset), le64_get(s.horizon_sequence),
+			le64_get(s.horizon_json_offset)},
 		.horizon_arrival_ms = le64_get(s.horizon_arrival_ms),
 	};
-	return ret->synced_offset <= INT64_MAX && ret->synced_sequence <= INT64_MAX &&
-	       ret->synced_json_offset <= INT64_MAX &&
-	       ret->horizon_offset <= ret->synced_offset &&
-	       ret->horizon_json_offset <= ret->synced_json_offset;
+	return ret->synced.offset <= INT64_MAX && ret->synced.sequence <= INT64_MAX &&
+	       ret->synced.json_offset <= INT64_MAX && ret->horizon.offset <= ret->synced.offset &&
+	       ret->horizon.json_offset <= ret->synced.json_offset;
 }
 
 static int read_slots(const struct disk *disk, int dir, const char *name,
@@ -94,12 +91,12 @@ int watermark_store(const struct disk *disk, int fd, uint64_t owner, struct wate
 		.magic = le32(FORMAT_WATERMARK_MAGIC),
 		.owner = le64(owner),
 		.counter = le64(counter),
-		.synced_offset = le64(watermark->synced_offset),
-		.synced_sequence = le64(watermark->synced_sequence),
-		.synced_json_offset = le64(watermark->synced_json_offset),
-		.horizon_offset = le64(watermark->horizon_offset),
-		.horizon_sequence = le64(watermark->horizon_sequence),
-		.horizon_json_offset = le64(watermark->horizon_json_offset),
+		.synced_offset = le64(watermark->synced.offset),
+		.synced_sequence = le64(watermark->synced.sequence),
+		.synced_json_offset = le64(watermark->synced.json_offset),
+		.horizon_offset = le64(watermark->horizon.offset),
+		.horizon_sequence = le64(watermark->horizon.sequence),
+		.horizon_json_offset = le64(watermark->horizon.json_offset),
 		.horizon_arrival_ms = le64(watermark->horizon_arrival_ms),
 	};
 	s.hash = le64(XXH3_64bits(&s, offsetof(struct watermark_slot, hash)));

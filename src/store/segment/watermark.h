@@ -12,15 +12,12 @@
 
 #include "disk.h"
 #include "format.h"
+#include "position.h"
 
 struct watermark {
 	uint64_t counter; /* 0: never written */
-	uint64_t synced_offset;
-	uint64_t synced_sequence;
-	uint64_t synced_json_offset;
-	uint64_t horizon_offset;
-	uint64_t horizon_sequence;
-	uint64_t horizon_json_offset;
+	struct position synced;
+	struct position horizon;
 	uint64_t horizon_arrival_ms; /* of the last record before the horizon */
 };
 

@@ -27,7 +27,7 @@ static int check_batch(
 		const struct index_item *item = &index->items[i];
 		struct chunk chunk;
 		int r = segment_check_chunk(
-			item, owner, index_item_end(index, i) - item->text_offset, stored, &chunk);
+			item, owner, index_item_end(index, i) - item->start.offset, stored, &chunk);
 		if (r < 0)
 			return r;
 		if (!segment_content_sound(&chunk, chunk_meta_of(stored)))

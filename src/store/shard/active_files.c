@@ -29,8 +29,8 @@ static void unlist_locked(struct active_files *files, struct sfs_shard *shard)
 /* Nothing of it waits for a sync, and nobody reads or will sync it. The caller holds shard.lock. */
 static bool is_idle_locked(const struct sfs_shard *shard)
 {
-	bool clean =
-		shard->failed || (shard->size <= shard->synced_offset && !shard->unsynced_count);
+	bool clean = shard->failed || (shard->end.offset <= shard->sync.synced_offset &&
+					      !shard->sync.unsynced_count);
 	return clean && shard->active && atomic_load(&shard->active->refs) == 1;
 }
 
@@ -42,7 +42,7 @@ static bool close_one_locked(struct active_files *files, struct sfs_shard *shard
 	if (pthread_mutex_trylock(&shard->append_lock) != 0)
 		return false;
 	if (pthread_mutex_trylock(&shard->lock) == 0) {
-		dirty = !shard->failed && shard->size > shard->synced_offset;
+		dirty = !shard->failed && shard->end.offset > shard->sync.synced_offset;
 		if (is_idle_locked(shard)) {
 			close(shard->active->fd);
 			shard->active->fd = -1;
@@ -104,7 +104,7 @@ static int check_file(const struct segment *segment, int fd)
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	bool whole = S_ISREG(st.st_mode) && (uint64_t)st.st_size >= segment->index.end_file_offset;
+	bool whole = S_ISREG(st.st_mode) && (uint64_t)st.st_size >= segment->index.end.file_offset;
 	return whole ? 0 : -EBADMSG;
 }
 

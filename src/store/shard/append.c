@@ -13,6 +13,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "lock.h"
 #include "syncer.h"
 
 #include <fcntl.h>
@@ -32,11 +33,11 @@ void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
 
 int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
 {
-	if (!shard->unsynced)
-		shard->unsynced = calloc(UNSYNCED_SEGMENTS, sizeof *shard->unsynced);
-	if (!shard->unsynced)
+	if (!shard->sync.unsynced)
+		shard->sync.unsynced = calloc(UNSYNCED_SEGMENTS, sizeof *shard->sync.unsynced);
+	if (!shard->sync.unsynced)
 		return -ENOMEM;
-	shard->unsynced[shard->unsynced_count++] = segment_ref(segment);
+	shard->sync.unsynced[shard->sync.unsynced_count++] = segment_ref(segment);
 	return 0;
 }
 
@@ -48,10 +49,10 @@ int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
 static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 {
 	pthread_mutex_lock(&shard->lock);
-	bool synced = sealed->index.end_offset <= shard->synced_offset;
-	bool full = shard->unsynced_count == UNSYNCED_SEGMENTS;
+	bool synced = sealed->index.end.at.offset <= shard->sync.synced_offset;
+	bool full = shard->sync.unsynced_count == UNSYNCED_SEGMENTS;
 	int r = synced || full ? 0 : shard_add_unsynced_locked(shard, sealed);
-	if (r == 0 && shard->unsynced_count >= UNSYNCED_SEGMENTS / 2)
+	if (r == 0 && shard->sync.unsynced_count >= UNSYNCED_SEGMENTS / 2)
 		syncer_hurry_locked(shard);
 	pthread_mutex_unlock(&shard->lock);
 	if (r < 0 || synced || !full)
@@ -64,17 +65,13 @@ static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 	return r;
 }
 
-static int open_active(struct sfs_shard *shard)
-{
-	SCOPED_LOCK(&shard->lock);
-	return active_file_open_locked(shard);
-}
-
 /* The full active segment becomes one of the sealed ones. */
 static int seal_active(struct sfs_shard *shard)
 {
 	struct segment *sealed = shard->active;
-	int r = open_active(shard);
+	pthread_mutex_lock(&shard->lock);
+	int r = active_file_open_locked(shard);
+	pthread_mutex_unlock(&shard->lock);
 	if (r == 0)
 		r = keep_unsynced(shard, sealed);
 	if (r < 0)
@@ -102,15 +99,16 @@ static bool active_is_full(const struct sfs_shard *shard)
 	const struct shard_env *env = shard->env;
 	const struct index *index = &shard->active->index;
 	return index->count >= env->segment_chunks ||
-	       index->end_offset - shard->active->base_offset >= env->segment_bytes;
+	       index->end.at.offset - shard->active->base_offset >= env->segment_bytes;
 }
 
 /* Makes the file that the next chunk begins. */
-static int begin_segment(struct sfs_shard *shard)
+static int begin_segment_locked(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->lock);
 	struct shard_env *env = shard->env;
 	char path[SHARD_PATH_MAX];
-	shard_segment_path(shard, path, shard->size, SEGMENT_SUFFIX);
+	shard_segment_path(shard, path, shard->end.offset, SEGMENT_SUFFIX);
 	_cleanup_close_ int fd = -1;
 	/* A file of that name can only be one that was begun and never written. */
 	int r = disk_open(&env->disk, env->streams_dir, path, O_RDWR | O_CREAT, &fd);
@@ -122,81 +120,71 @@ static int begin_segment(struct sfs_shard *shard)
 	if (!bases)
 		return -ENOMEM;
 	struct index index;
-	index_init(&index, shard->size, shard->next_sequence);
-	index.end_json_offset = shard->json_size;
-	index.last_arrival_ms = shard->last_arrival_ms;
-	struct segment *segment = segment_new(shard->size, fd, &index);
+	index_init(&index, shard->end);
+	index.end.arrival_ms = shard->last_arrival_ms;
+	struct segment *segment = segment_new(shard->end.offset, fd, &index);
 	shard->bases = bases;
 	if (!segment)
 		return -ENOMEM;
 	fd = -1;
-	bases[shard->base_count++] = shard->size;
+	bases[shard->base_count++] = shard->end.offset;
 	shard->active = segment;
 	active_files_add_locked(shard);
-	shard->dir_unsynced = true;
+	shard->sync.dir_unsynced = true;
 	return 0;
 }
 
-static int append_check(struct sfs_shard *shard)
+/* The file that the next chunk goes to is open, and the mark says where that is. */
+static int prepare_active(struct sfs_shard *shard)
 {
-	if (shard->env->read_only || shard->closed)
-		return -EROFS;
-	if (shard->removed || shard->home->removed)
-		return -ENOENT;
+	int r = shard->active && active_is_full(shard) ? seal_active(shard) : 0;
+	if (r < 0)
+		return r;
 	SCOPED_LOCK(&shard->lock);
-	return shard->failed ? -EROFS : 0;
+	if (shard->failed)
+		return -EROFS;
+	if (!shard->active)
+		r = begin_segment_locked(shard);
+	if (r == 0)
+		r = active_file_open_locked(shard);
+	if (r < 0)
+		return r;
+	const struct index *index = &shard->active->index;
+	shard->mark = (struct append_mark){index->count, index->end, shard->sync.synced_offset};
+	return 0;
 }
 
 int shard_append_begin(struct sfs_shard *shard)
 {
-	int r = append_check(shard);
-	if (r == 0)
-		r = shard_open_locked(shard);
+	ASSERT_RDLOCKED(&shard->home->lock); /* so `closed` and `removed` stay what they are */
+	if (shard->env->read_only || shard->closed)
+		return -EROFS;
+	if (shard->removed || shard->home->removed)
+		return -ENOENT;
+	int r = shard_open_locked(shard);
 	if (r < 0)
 		return r;
 	active_files_make_room(shard);
 	pthread_mutex_lock(&shard->append_lock);
-	r = append_check(shard);
-	if (r == 0 && shard->active && active_is_full(shard))
-		r = seal_active(shard);
-	if (r == 0 && !shard->active) {
-		SCOPED_LOCK(&shard->lock);
-		r = begin_segment(shard);
-	}
-	if (r == 0)
-		r = open_active(shard);
-	if (r < 0) {
+	r = prepare_active(shard);
+	if (r < 0)
 		pthread_mutex_unlock(&shard->append_lock);
-		return r;
-	}
-	const struct index *index = &shard->active->index;
-	shard->mark = (struct append_mark){
-		.index_count = index->count,
-		.end_offset = index->end_offset,
-		.end_sequence = index->end_sequence,
-		.end_json_offset = index->end_json_offset,
-		.end_file_offset = index->end_file_offset,
-		.last_arrival_ms = index->last_arrival_ms,
-		.last_header_hash = index->last_header_hash,
-	};
-	return 0;
+	return r;
 }
 
 /* The ordering half: where the next chunk goes and when it came. Times never step back. */
-static struct chunk_order order_next(struct sfs_shard *shard)
+static struct chunk_order order_next(const struct sfs_shard *shard)
 {
 	const struct index *index = &shard->active->index;
 	uint64_t now = clock_wall_ms();
-	if (now < index->last_arrival_ms)
-		now = index->last_arrival_ms;
+	if (now < index->end.arrival_ms)
+		now = index->end.arrival_ms;
 	return (struct chunk_order){
 		.owner = shard->tag,
-		.text_offset = index->end_offset,
-		.first_sequence = index->end_sequence,
+		.start = index->end.at,
 		.arrival_ms = now,
 		.last_arrival_ms = now,
-		.synced_offset = shard->synced_offset,
-		.json_offset = index->end_json_offset,
+		.synced_offset = shard->mark.synced_offset,
 	};
 }
 
@@ -205,15 +193,15 @@ static struct json_place place_of(
 	const struct sfs_shard *shard, const struct chunk_order *order, bool continues)
 {
 	const struct index *index = &shard->active->index;
-	uint64_t record_offset = order->text_offset;
+	uint64_t record_offset = order->start.offset;
 	if (continues && index->count)
 		record_offset =
-			index->items[index_record_start(index, index->count - 1)].text_offset;
+			index->items[index_record_start(index, index->count - 1)].start.offset;
 	return (struct json_place){
 		.shard = shard->number,
-		.first_sequence = order->first_sequence,
+		.first_sequence = order->start.sequence,
 		.record_offset = record_offset,
-		.text_offset = order->text_offset,
+		.text_offset = order->start.offset,
 	};
 }
 
@@ -221,7 +209,7 @@ static struct json_place place_of(
 static int store_chunk(struct sfs_shard *shard, const struct chunk *chunk, struct iovec iov[2])
 {
 	struct segment *active = shard->active;
-	uint64_t at = active->index.end_file_offset;
+	uint64_t at = active->index.end.file_offset;
 	int r = disk_writev(&shard->env->disk, active->fd, at, iov, 2);
 	if (r < 0) {
 		metric_add(&shard->env->metrics.write_failures, 1);
@@ -237,9 +225,8 @@ static int store_chunk(struct sfs_shard *shard, const struct chunk *chunk, struc
 
 int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder)
 {
-	pthread_mutex_lock(&shard->lock);
+	ASSERT_LOCKED(&shard->append_lock);
 	struct chunk_order order = order_next(shard);
-	pthread_mutex_unlock(&shard->lock);
 	struct json_place place = place_of(shard, &order, chunk_continues(encoder));
 	order.json_bytes = chunk_json_bytes(encoder, &place);
 	struct chunk chunk;
@@ -252,15 +239,13 @@ void shard_append_commit(struct sfs_shard *shard)
 {
 	struct stream_metrics *metrics = &shard->home->metrics;
 	const struct index *index = &shard->active->index;
-	uint64_t stored = index->end_file_offset - shard->mark.end_file_offset;
-	metric_add(&metrics->records, index->end_sequence - shard->mark.end_sequence);
-	metric_add(&metrics->bytes_in, index->end_offset - shard->mark.end_offset);
+	uint64_t stored = index->end.file_offset - shard->mark.end.file_offset;
+	metric_add(&metrics->records, index->end.at.sequence - shard->mark.end.at.sequence);
+	metric_add(&metrics->bytes_in, index->end.at.offset - shard->mark.end.at.offset);
 	metric_add(&metrics->bytes_stored, stored);
 	pthread_mutex_lock(&shard->lock);
-	shard->size = index->end_offset;
-	shard->next_sequence = index->end_sequence;
-	shard->json_size = index->end_json_offset;
-	shard->last_arrival_ms = index->last_arrival_ms;
+	shard->end = index->end.at;
+	shard->last_arrival_ms = index->end.arrival_ms;
 	shard->stored_bytes += stored;
 	syncer_dirty_locked(shard, shard->home->settings.flush_interval_ms);
 	pthread_cond_broadcast(&shard->grown);
@@ -272,15 +257,9 @@ void shard_append_abort(struct sfs_shard *shard)
 {
 	struct segment *active = shard->active;
 	const struct append_mark *mark = &shard->mark;
-	int r = disk_truncate(&shard->env->disk, active->fd, mark->end_file_offset);
+	int r = disk_truncate(&shard->env->disk, active->fd, mark->end.file_offset);
 	pthread_mutex_lock(&shard->lock);
-	active->index.count = mark->index_count;
-	active->index.end_offset = mark->end_offset;
-	active->index.end_sequence = mark->end_sequence;
-	active->index.end_json_offset = mark->end_json_offset;
-	active->index.end_file_offset = mark->end_file_offset;
-	active->index.last_arrival_ms = mark->last_arrival_ms;
-	active->index.last_header_hash = mark->last_header_hash;
+	index_cut(&active->index, mark->index_count, &mark->end);
 	if (r < 0)
 		shard_fail_locked(shard, "taking back a write", r);
 	pthread_mutex_unlock(&shard->lock);

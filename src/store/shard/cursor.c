@@ -121,7 +121,7 @@ static const struct index_item *item_of(const struct cursor *c)
 
 static uint64_t item_text_bytes(const struct cursor *c)
 {
-	return c->stored.span->ends[c->stored.item] - item_of(c)->text_offset;
+	return c->stored.span->ends[c->stored.item] - item_of(c)->start.offset;
 }
 
 /* Goes behind the item at hand. */
@@ -473,7 +473,7 @@ bool cursor_in_record(const struct cursor *c)
 static bool arrival_by_index(const struct cursor *c, uint64_t *ret_ms)
 {
 	const struct index_item *item = item_of(c);
-	if (c->key || item->text_offset != c->offset ||
+	if (c->key || item->start.offset != c->offset ||
 		item->flags & (INDEX_DAMAGED | INDEX_CONTINUES))
 		return false;
 	*ret_ms = item->arrival_ms;
@@ -594,7 +594,7 @@ int cursor_meta(struct cursor *c, struct cursor_meta *ret_meta)
 static uint64_t horizon_offset(const struct cursor *c)
 {
 	SCOPED_LOCK(&c->shard->lock);
-	return c->shard->horizon_offset;
+	return c->shard->horizon.offset;
 }
 
 void cursor_skip(struct cursor *c)
@@ -617,7 +617,7 @@ bool cursor_has_more(const struct cursor *c)
 	if (c->state != CURSOR_BETWEEN)
 		return true;
 	SCOPED_LOCK(&c->shard->lock);
-	return c->offset < c->shard->size;
+	return c->offset < c->shard->end.offset;
 }
 
 int cursor_check_horizon(struct cursor *c)

@@ -6,36 +6,16 @@
 #include "json_record.h"
 #include "since.h"
 
-/* A chunk, as one index told of it: merging may make it part of a larger one at any moment. */
-struct found {
-	struct index_item item;
-	uint64_t end, json_end;
-};
-
-/* The chunk that holds a published text offset. */
-static int chunk_at(struct sfs_shard *shard, uint64_t offset, struct found *ret_chunk)
-{
-	struct span span;
-	int r = shard_span(shard, offset, offset + 1, &span);
-	segment_unref(span.segment);
-	if (r < 0)
-		return r;
-	*ret_chunk = (struct found){span.items[0], span.ends[0], span.json_end};
-	return 0;
-}
-
 struct horizon horizon_now(struct sfs_shard *shard)
 {
-	SCOPED_LOCK(&shard->lock);
-	return (struct horizon){shard->horizon_offset, shard->horizon_sequence,
-		shard->horizon_json_offset, shard->last_arrival_ms};
+	struct shard_published now = shard_published(shard);
+	return (struct horizon){now.horizon, now.last_arrival_ms};
 }
 
 struct horizon horizon_at_end(struct sfs_shard *shard)
 {
-	SCOPED_LOCK(&shard->lock);
-	return (struct horizon){
-		shard->size, shard->next_sequence, shard->json_size, shard->last_arrival_ms};
+	struct shard_published now = shard_published(shard);
+	return (struct horizon){now.end, now.last_arrival_ms};
 }
 
 static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor_record *record)
@@ -55,7 +35,7 @@ static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor
  * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
  * less the lines of the records from it on that end in the chunk.
  */
-static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct found *chunk,
+static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct chunk_place *chunk,
 	struct horizon *ret_horizon)
 {
 	struct horizon found = {0};
@@ -68,7 +48,7 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct
 			return r;
 		if (record.first && record.offset == offset) {
 			is_found = true;
-			found = (struct horizon){offset, record.sequence, 0, record.arrival_ms};
+			found = (struct horizon){{offset, record.sequence, 0}, record.arrival_ms};
 		}
 		if (record.first && record.last && record.offset >= offset)
 			json_after += json_bytes_of(cursor->shard, &record);
@@ -76,7 +56,7 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct
 	}
 	if (!is_found)
 		return -EINVAL;
-	found.json_offset = chunk->json_end - json_after;
+	found.at.json_offset = chunk->json_end - json_after;
 	*ret_horizon = found;
 	return 0;
 }
@@ -85,24 +65,24 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct
 int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
-	if (offset > end.offset)
+	if (offset > end.at.offset)
 		return -EINVAL;
-	if (offset <= now.offset || offset == end.offset) {
-		*ret_horizon = offset == end.offset ? end : now;
+	if (offset <= now.at.offset || offset == end.at.offset) {
+		*ret_horizon = offset == end.at.offset ? end : now;
 		return 0;
 	}
-	struct found chunk;
-	int r = chunk_at(shard, offset, &chunk);
+	struct chunk_place chunk;
+	int r = shard_chunk_at(shard, offset, &chunk);
 	if (r < 0)
 		return r;
+	segment_unref(chunk.segment); /* merging may replace it: what it says is enough */
 	const struct index_item *item = &chunk.item;
-	if (item->text_offset == offset && !(item->flags & INDEX_CONTINUES)) {
-		*ret_horizon = (struct horizon){
-			offset, item->first_sequence, item->json_offset, item->arrival_ms};
+	if (item->start.offset == offset && !(item->flags & INDEX_CONTINUES)) {
+		*ret_horizon = (struct horizon){item->start, item->arrival_ms};
 		return 0;
 	}
 	struct cursor cursor;
-	uint64_t from = item->text_offset > now.offset ? item->text_offset : now.offset;
+	uint64_t from = item->start.offset > now.at.offset ? item->start.offset : now.at.offset;
 	cursor_init(&cursor, shard, from, NULL, 0);
 	r = horizon_in_chunk(&cursor, offset, &chunk, ret_horizon);
 	cursor_fini(&cursor);
@@ -118,18 +98,19 @@ static int chunk_before_sequence(struct sfs_shard *shard, uint64_t sequence, uin
 {
 	uint64_t best = from;
 	while (from < to) {
-		struct found chunk;
-		int r = chunk_at(shard, from + (to - from) / 2, &chunk);
+		struct chunk_place chunk;
+		int r = shard_chunk_at(shard, from + (to - from) / 2, &chunk);
 		if (r == -EBADMSG)
 			break;
 		if (r < 0)
 			return r;
-		if (chunk.item.first_sequence >= sequence) {
-			to = chunk.item.text_offset;
+		segment_unref(chunk.segment);
+		if (chunk.item.start.sequence >= sequence) {
+			to = chunk.item.start.offset;
 			continue;
 		}
-		if (chunk.item.text_offset > best)
-			best = chunk.item.text_offset;
+		if (chunk.item.start.offset > best)
+			best = chunk.item.start.offset;
 		from = chunk.end;
 	}
 	*ret_offset = best;
@@ -164,11 +145,11 @@ int horizon_at_sequence(struct sfs_shard *shard, uint64_t sequence, struct horiz
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
 	uint64_t offset;
-	if (sequence <= now.sequence || sequence >= end.sequence) {
-		*ret_horizon = sequence <= now.sequence ? now : end;
+	if (sequence <= now.at.sequence || sequence >= end.at.sequence) {
+		*ret_horizon = sequence <= now.at.sequence ? now : end;
 		return 0;
 	}
-	int r = chunk_before_sequence(shard, sequence, now.offset, end.offset, &offset);
+	int r = chunk_before_sequence(shard, sequence, now.at.offset, end.at.offset, &offset);
 	if (r == 0)
 		r = offset_of_sequence(shard, sequence, offset, &offset);
 	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);

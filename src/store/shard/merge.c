@@ -104,11 +104,9 @@ static int add_chunk(struct merge *m, const struct chunk *chunk)
 	if (!m->text.size)
 		m->order = (struct chunk_order){
 			.owner = chunk->owner,
-			.text_offset = chunk->text_offset,
-			.first_sequence = chunk->first_sequence,
+			.start = chunk_start(chunk),
 			.arrival_ms = chunk->arrival_ms,
 			.synced_offset = chunk->synced_offset,
-			.json_offset = chunk->json_offset,
 		};
 	int r = buf_reserve(&m->text, chunk->text_bytes);
 	if (r == 0)
@@ -140,7 +138,7 @@ static int merge_item(struct merge *m, size_t i)
 	if (got != item->stored_bytes)
 		return -EBADMSG;
 	struct chunk chunk;
-	r = segment_check_chunk(item, m->shard->tag, index_item_end(from, i) - item->text_offset,
+	r = segment_check_chunk(item, m->shard->tag, index_item_end(from, i) - item->start.offset,
 		m->stored.data, &chunk);
 	if (r < 0)
 		return r;
@@ -163,9 +161,7 @@ static int write_merged(struct merge *m)
 		r = atomic_load(&m->shard->env->closing) ? -ECANCELED : merge_item(m, i);
 	if (r == 0)
 		r = flush_chunk(m);
-	const struct index *a = &m->old->index, *b = &m->index;
-	if (r == 0 && (a->end_offset != b->end_offset || a->end_sequence != b->end_sequence ||
-			      a->end_json_offset != b->end_json_offset))
+	if (r == 0 && !position_equal(m->old->index.end.at, m->index.end.at))
 		r = -EBADMSG;
 	return r == 0 ? disk_sync(&m->shard->env->disk, m->fd) : r;
 }
@@ -237,7 +233,7 @@ static void count_replaced(struct merge *m)
 	SCOPED_LOCK(&shard->lock);
 	shard->replaced_count++; /* who has opened the old file does not enter it into the cache */
 	lru_drop(env->segments, shard->tag, m->old->base_offset);
-	shard->stored_bytes += m->index.end_file_offset - m->old->index.end_file_offset;
+	shard->stored_bytes += m->index.end.file_offset - m->old->index.end.file_offset;
 }
 
 /* A file that a trim removed must not come back. */
@@ -290,7 +286,7 @@ static int merge_files(struct merge *m)
 
 static int merge(struct merge *m)
 {
-	index_init(&m->index, m->old->base_offset, m->old->index.items[0].first_sequence);
+	index_init(&m->index, m->old->index.items[0].start);
 	m->encoder = encoder_new();
 	int r = m->encoder ? merge_files(m) : -ENOMEM;
 	encoder_free(m->encoder);
@@ -310,12 +306,12 @@ static bool is_sound(const struct segment *segment)
 		if (segment->index.items[i].flags & INDEX_DAMAGED)
 			return false;
 	return segment->index.count && fstat(segment->fd, &st) == 0 &&
-	       (uint64_t)st.st_size == segment->index.end_file_offset;
+	       (uint64_t)st.st_size == segment->index.end.file_offset;
 }
 
 static bool is_worth_merging(const struct index *index)
 {
-	uint64_t text = index->end_offset - index->items[0].text_offset;
+	uint64_t text = index->end.at.offset - index->items[0].start.offset;
 	return index->count > 1 && text / index->count < MERGE_BELOW_BYTES;
 }
 

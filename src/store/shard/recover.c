@@ -100,11 +100,12 @@ static int load_watermark(struct sfs_shard *shard)
 	char path[SHARD_PATH_MAX];
 	shard_path(shard, path, "synced");
 	struct shard_env *env = shard->env;
-	shard->watermark = (struct watermark){0};
-	int r = watermark_load(&env->disk, env->streams_dir, path, shard->tag, &shard->watermark);
+	shard->sync.watermark = (struct watermark){0};
+	int r = watermark_load(
+		&env->disk, env->streams_dir, path, shard->tag, &shard->sync.watermark);
 	if (r == -EBADMSG || r == -ELOOP)
 		env_report(env, SFS_ERROR, "%s: no good slot; going by the segments alone", path);
-	shard->watermark_bad = r == -EBADMSG || r == -ELOOP;
+	shard->sync.watermark_bad = r == -EBADMSG || r == -ELOOP;
 	/* -ENOTDIR: there is no directory either, as list_segments() will find. */
 	return r == -EBADMSG || r == -ENOENT || r == -ELOOP || r == -ENOTDIR ? 0 : r;
 }
@@ -119,10 +120,8 @@ void scan_drop_open_record(struct scan *scan)
 		return;
 	if (!(index->items[i - 1].flags & INDEX_DAMAGED))
 		i--; /* else it began in the gap: what is behind that goes */
-	index->end_offset = index->items[i].text_offset;
-	index->end_sequence = index->items[i].first_sequence;
-	index->end_json_offset = index->items[i].json_offset;
-	index->end_file_offset = index->items[i].file_offset;
+	index->end.at = index->items[i].start;
+	index->end.file_offset = index->items[i].file_offset;
 	index->count = i;
 }
 
@@ -202,7 +201,7 @@ static void drop_aside(struct shard_env *env, const char *path, int fd, uint64_t
 int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan)
 {
 	struct shard_env *env = shard->env;
-	uint64_t from = scan->index.end_file_offset, bytes = scan->file_bytes - from;
+	uint64_t from = scan->index.end.file_offset, bytes = scan->file_bytes - from;
 	if (env->read_only)
 		return 0;
 	char torn[SHARD_PATH_MAX] = "";
@@ -228,18 +227,15 @@ int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *
 /* Damage at the end: what was once durable is missing up to the watermark. */
 static int note_lost_end(struct sfs_shard *shard, struct scan *scan)
 {
-	const struct watermark *w = &shard->watermark;
-	uint64_t from = scan->index.end_offset;
-	uint64_t sequence = w->synced_sequence > scan->index.end_sequence
-				    ? w->synced_sequence
-				    : scan->index.end_sequence;
-	uint64_t json = w->synced_json_offset > scan->index.end_json_offset
-				? w->synced_json_offset
-				: scan->index.end_json_offset;
+	const struct index_end *end = &scan->index.end;
+	struct position lost_end = shard->sync.watermark.synced;
+	if (lost_end.sequence < end->at.sequence)
+		lost_end.sequence = end->at.sequence;
+	if (lost_end.json_offset < end->at.json_offset)
+		lost_end.json_offset = end->at.json_offset;
 	scan->gap_count++;
-	scan->gap_bytes += w->synced_offset - from;
-	return index_add_gap(
-		&scan->index, scan->index.end_file_offset, w->synced_offset, sequence, json);
+	scan->gap_bytes += lost_end.offset - end->at.offset;
+	return index_add_gap(&scan->index, end->file_offset, lost_end);
 }
 
 static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct scan *scan)
@@ -252,7 +248,7 @@ static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct sca
 				"%llu cannot be read",
 				shard->home->name, shard->number, (unsigned long long)base,
 				(unsigned long long)index->items[i].file_offset,
-				(unsigned long long)index->items[i].text_offset,
+				(unsigned long long)index->items[i].start.offset,
 				(unsigned long long)index_item_end(index, i));
 	if (scan->gap_count)
 		metric_add(&shard->env->metrics.quarantined_chunks, scan->gap_count);
@@ -264,7 +260,7 @@ static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct sca
  */
 static bool is_foreign(struct sfs_shard *shard, int fd, const struct scan *scan)
 {
-	bool durable = shard->watermark.synced_offset > scan->index.end_offset;
+	bool durable = shard->sync.watermark.synced.offset > scan->index.end.at.offset;
 	if (scan->index.count || !scan->file_bytes || durable)
 		return false;
 	struct chunk_header header;
@@ -273,13 +269,13 @@ static bool is_foreign(struct sfs_shard *shard, int fd, const struct scan *scan)
 	int r = disk_read(&shard->env->disk, fd, 0, &header, sizeof header, &got);
 	bool other = r == 0 && got == sizeof header && chunk_parse(&header, &chunk) == 0 &&
 		     chunk.owner != shard->tag;
-	return shard->watermark_bad || other;
+	return shard->sync.watermark_bad || other;
 }
 
 /* How far the shard is known to be durable: by the watermark, or by what a chunk tells. */
 static uint64_t known_durable(const struct sfs_shard *shard, const struct scan *scan)
 {
-	uint64_t marked = shard->watermark.synced_offset;
+	uint64_t marked = shard->sync.watermark.synced.offset;
 	return marked > scan->synced_offset ? marked : scan->synced_offset;
 }
 
@@ -287,13 +283,13 @@ static uint64_t known_durable(const struct sfs_shard *shard, const struct scan *
 static int settle_end(
 	struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan, bool *ret_appendable)
 {
-	if (scan->open_record && scan->index.end_offset > known_durable(shard, scan)) {
+	if (scan->open_record && scan->index.end.at.offset > known_durable(shard, scan)) {
 		scan_drop_open_record(scan);
 		scan->tail_damaged = true;
 	}
 	int r = 0;
 	*ret_appendable = true;
-	if (shard->watermark.synced_offset > scan->index.end_offset) {
+	if (shard->sync.watermark.synced.offset > scan->index.end.at.offset) {
 		*ret_appendable = false;
 		r = note_lost_end(shard, scan);
 	} else if (scan->tail_damaged) {
@@ -305,9 +301,7 @@ static int settle_end(
 
 static void take_horizon(struct sfs_shard *shard)
 {
-	shard->horizon_offset = shard->watermark.horizon_offset;
-	shard->horizon_sequence = shard->watermark.horizon_sequence;
-	shard->horizon_json_offset = shard->watermark.horizon_json_offset;
+	shard->horizon = shard->sync.watermark.horizon;
 }
 
 /* The text ends where the last segment ends. */
@@ -315,17 +309,15 @@ static void take_end(struct sfs_shard *shard, const struct scan *scan)
 {
 	const struct index *index = &scan->index;
 	uint64_t durable = known_durable(shard, scan);
-	shard->size = index->end_offset;
-	shard->next_sequence = index->end_sequence;
-	shard->json_size = index->end_json_offset;
-	shard->last_arrival_ms = index->last_arrival_ms;
-	shard->synced_offset = durable < shard->size ? durable : shard->size;
+	shard->end = index->end.at;
+	shard->last_arrival_ms = index->end.arrival_ms;
+	shard->sync.synced_offset = durable < shard->end.offset ? durable : shard->end.offset;
 }
 
 /* That there is none yet is so until the first sync only. */
 static void report_missing_watermark(struct sfs_shard *shard, const struct scan *scan)
 {
-	if (shard->watermark.counter || shard->watermark_bad || !scan->index.count)
+	if (shard->sync.watermark.counter || shard->sync.watermark_bad || !scan->index.count)
 		return;
 	bool lost = scan->synced_offset > 0;
 	char path[SHARD_PATH_MAX];
@@ -355,10 +347,10 @@ static void keep_sealed(struct sfs_shard *shard, struct segment *segment)
  */
 static bool is_trimmed_away(const struct sfs_shard *shard, uint64_t base, const struct scan *scan)
 {
-	const struct watermark *w = &shard->watermark;
-	uint64_t end = scan->index.end_offset;
-	bool later = end < w->synced_offset && end <= w->horizon_offset && base < w->horizon_offset;
-	return later && (!scan->tail_damaged || w->synced_offset == w->horizon_offset);
+	const struct watermark *w = &shard->sync.watermark;
+	uint64_t end = scan->index.end.at.offset;
+	bool later = end < w->synced.offset && end <= w->horizon.offset && base < w->horizon.offset;
+	return later && (!scan->tail_damaged || w->synced.offset == w->horizon.offset);
 }
 
 /* Recovers the segment that is the last one so far. A result without chunks: there is nothing. */
@@ -374,7 +366,7 @@ static int open_last(struct sfs_shard *shard, uint64_t base)
 		return r;
 	struct scan scan;
 	r = segment_scan(
-		&env->disk, fd, shard->tag, base, 0, shard->watermark.synced_offset, &scan);
+		&env->disk, fd, shard->tag, base, shard->sync.watermark.synced.offset, &scan);
 	if (r < 0)
 		return r;
 	if (is_foreign(shard, fd, &scan)) {
@@ -431,23 +423,22 @@ static int drop_empty(struct sfs_shard *shard, uint64_t base)
 /* Not one segment is left. Durable text that was there once is damage. */
 static int settle_without_segments(struct sfs_shard *shard)
 {
-	const struct watermark *w = &shard->watermark;
-	shard->size = shard->synced_offset = w->synced_offset;
-	shard->next_sequence = w->synced_sequence;
-	shard->json_size = w->synced_json_offset;
+	const struct watermark *w = &shard->sync.watermark;
+	shard->end = w->synced;
+	shard->sync.synced_offset = w->synced.offset;
 	shard->last_arrival_ms = w->horizon_arrival_ms;
-	if (w->synced_offset == w->horizon_offset)
+	if (w->synced.offset == w->horizon.offset)
 		return 0;
 	env_report(shard->env, SFS_ERROR,
 		"%s/shard-%04u: its segments are gone; text %llu to %llu cannot be read",
-		shard->home->name, shard->number, (unsigned long long)w->horizon_offset,
-		(unsigned long long)w->synced_offset);
+		shard->home->name, shard->number, (unsigned long long)w->horizon.offset,
+		(unsigned long long)w->synced.offset);
 	metric_add(&shard->env->metrics.quarantined_chunks, 1);
-	shard->gap_bytes = w->synced_offset - w->horizon_offset;
+	shard->gap_bytes = w->synced.offset - w->horizon.offset;
 	shard->bases = malloc(sizeof *shard->bases);
 	if (!shard->bases)
 		return -ENOMEM;
-	shard->bases[0] = w->horizon_offset;
+	shard->bases[0] = w->horizon.offset;
 	shard->base_count = 1;
 	return 0;
 }
@@ -487,7 +478,7 @@ static int keep_or_sync(struct sfs_shard *shard, uint64_t base, int fd, bool kee
 		return r < 0 ? tell_unsafe(shard, "a sync", r) : 0;
 	}
 	struct index empty;
-	index_init(&empty, base, 0);
+	index_init(&empty, (struct position){.offset = base});
 	struct segment *segment = segment_new(base, own, &empty);
 	if (!segment)
 		return -ENOMEM;
@@ -506,14 +497,14 @@ static int write_back_sealed(struct sfs_shard *shard, uint64_t base, bool keep)
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r; /* reads will find that out */
 	struct scan scan;
-	r = segment_scan(&env->disk, fd, shard->tag, base, 0, shard->synced_offset, &scan);
+	r = segment_scan(&env->disk, fd, shard->tag, base, shard->sync.synced_offset, &scan);
 	if (r < 0)
 		return r;
 	if (scan.gap_count || scan.tail_damaged)
 		env_report(env, SFS_ERROR,
 			"%s/shard-%04u/%020llu.lz4: damaged before it was ever synced",
 			shard->home->name, shard->number, (unsigned long long)base);
-	r = segment_write_back(&env->disk, fd, shard->tag, &scan.index, shard->synced_offset);
+	r = segment_write_back(&env->disk, fd, shard->tag, &scan.index, shard->sync.synced_offset);
 	index_fini(&scan.index);
 	if (r < 0)
 		return tell_unsafe(shard, "writing again what was not synced", r);
@@ -530,31 +521,31 @@ static int write_back_sealed(struct sfs_shard *shard, uint64_t base, bool keep)
 static int write_back(struct sfs_shard *shard)
 {
 	const struct disk *disk = &shard->env->disk;
-	if (shard->env->read_only || shard->size <= shard->synced_offset)
+	if (shard->env->read_only || shard->end.offset <= shard->sync.synced_offset)
 		return 0;
-	shard->dir_unsynced = true;
+	shard->sync.dir_unsynced = true;
 	size_t sealed = shard->base_count - (shard->active != NULL);
 	size_t first = sealed;
-	while (first && (first < shard->base_count ? shard->bases[first] : shard->size) >
-				shard->synced_offset)
+	while (first && (first < shard->base_count ? shard->bases[first] : shard->end.offset) >
+				shard->sync.synced_offset)
 		first--;
 	int r = 0;
 	for (size_t i = first; r == 0 && i < sealed; i++)
 		r = write_back_sealed(shard, shard->bases[i], sealed - i <= UNSYNCED_SEGMENTS);
 	if (r < 0 || !shard->active)
 		return r;
-	r = segment_write_back(
-		disk, shard->active->fd, shard->tag, &shard->active->index, shard->synced_offset);
+	r = segment_write_back(disk, shard->active->fd, shard->tag, &shard->active->index,
+		shard->sync.synced_offset);
 	return r < 0 ? tell_unsafe(shard, "writing again what was not synced", r) : 0;
 }
 
 static void forget_all(struct sfs_shard *shard)
 {
-	for (size_t i = 0; i < shard->unsynced_count; i++)
-		segment_unref(shard->unsynced[i]);
-	free(shard->unsynced);
-	shard->unsynced = NULL;
-	shard->unsynced_count = 0;
+	for (size_t i = 0; i < shard->sync.unsynced_count; i++)
+		segment_unref(shard->sync.unsynced[i]);
+	free(shard->sync.unsynced);
+	shard->sync.unsynced = NULL;
+	shard->sync.unsynced_count = 0;
 	active_files_remove(shard);
 	segment_unref(shard->active);
 	shard->active = NULL;
@@ -577,11 +568,11 @@ static int find_last_arrival(struct sfs_shard *shard)
 			continue;
 		if (r < 0)
 			return r;
-		shard->last_arrival_ms = segment->index.last_arrival_ms;
+		shard->last_arrival_ms = segment->index.end.arrival_ms;
 		segment_unref(segment);
 	}
-	if (shard->last_arrival_ms < shard->watermark.horizon_arrival_ms)
-		shard->last_arrival_ms = shard->watermark.horizon_arrival_ms;
+	if (shard->last_arrival_ms < shard->sync.watermark.horizon_arrival_ms)
+		shard->last_arrival_ms = shard->sync.watermark.horizon_arrival_ms;
 	return 0;
 }
 
@@ -598,7 +589,7 @@ static int first_segment(struct sfs_shard *shard, struct segment **ret_segment)
 /* Without a watermark, what is before the first segment counts as trimmed. */
 static int guess_horizon(struct sfs_shard *shard)
 {
-	struct watermark *w = &shard->watermark;
+	struct watermark *w = &shard->sync.watermark;
 	struct segment *segment;
 	if (w->counter || !shard->base_count || !shard->bases[0])
 		return 0;
@@ -607,14 +598,12 @@ static int guess_horizon(struct sfs_shard *shard)
 		return r == -EBADMSG ? 0 : r;
 	const struct index_item *first = segment->index.count ? &segment->index.items[0] : NULL;
 	if (first && !(first->flags & (INDEX_DAMAGED | INDEX_CONTINUES))) {
-		w->horizon_offset = first->text_offset;
-		w->horizon_sequence = first->first_sequence;
-		w->horizon_json_offset = first->json_offset;
+		w->horizon = first->start;
 		w->horizon_arrival_ms = first->arrival_ms;
 		take_horizon(shard);
 		env_report(shard->env, SFS_INFO,
 			"%s/shard-%04u: begins at text %llu; what was before counts as trimmed",
-			shard->home->name, shard->number, (unsigned long long)w->horizon_offset);
+			shard->home->name, shard->number, (unsigned long long)w->horizon.offset);
 	}
 	segment_unref(segment);
 	return 0;
@@ -631,10 +620,10 @@ static int recover(struct sfs_shard *shard, struct buf *bases)
 	shard->bases = (uint64_t *)(void *)bases->data;
 	shard->base_count = bases->size / sizeof(uint64_t);
 	*bases = (struct buf){0};
-	while (shard->base_count && !shard->size) {
+	while (shard->base_count && !shard->end.offset) {
 		uint64_t base = shard->bases[shard->base_count - 1];
 		r = open_last(shard, base);
-		if (r == 0 && !shard->size)
+		if (r == 0 && !shard->end.offset)
 			r = drop_empty(shard, base);
 		if (r < 0)
 			return r;
@@ -661,7 +650,7 @@ static void finish_trim(struct sfs_shard *shard)
 int shard_recover(struct sfs_shard *shard)
 {
 	_cleanup_(buf_fini) struct buf bases = {0};
-	shard->size = 0;
+	shard->end.offset = 0;
 	int r = recover(shard, &bases);
 	if (r < 0) {
 		forget_all(shard);
@@ -669,7 +658,7 @@ int shard_recover(struct sfs_shard *shard)
 	}
 	finish_trim(shard);
 	SCOPED_LOCK(&shard->lock);
-	if (shard->size > shard->synced_offset && !shard->env->read_only)
+	if (shard->end.offset > shard->sync.synced_offset && !shard->env->read_only)
 		syncer_dirty_locked(shard, shard->home->settings.flush_interval_ms);
 	return 0;
 }

@@ -19,7 +19,7 @@ struct sfs_shard *shard_new(
 	shard->stream = stream;
 	shard->number = number;
 	shard->serial = atomic_fetch_add(&home->shard_serial, 1);
-	shard->watermark_fd = -1;
+	shard->sync.watermark_fd = -1;
 	pthread_mutex_init(&shard->files_lock, NULL);
 	pthread_mutex_init(&shard->append_lock, NULL);
 	pthread_mutex_init(&shard->lock, NULL);
@@ -28,7 +28,7 @@ struct sfs_shard *shard_new(
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&shard->grown, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	STAILQ_INIT(&shard->sync_waiters);
+	STAILQ_INIT(&shard->sync.waiters);
 	LIST_INIT(&shard->view_waiters);
 	return shard;
 }
@@ -37,15 +37,15 @@ void shard_free(struct sfs_shard *shard)
 {
 	if (!shard)
 		return;
-	for (size_t i = 0; i < shard->unsynced_count; i++)
-		segment_unref(shard->unsynced[i]);
-	free(shard->unsynced);
+	for (size_t i = 0; i < shard->sync.unsynced_count; i++)
+		segment_unref(shard->sync.unsynced[i]);
+	free(shard->sync.unsynced);
 	active_files_remove(shard);
 	buf_fini(&shard->horizon_page);
-	buf_fini(&shard->wanted_page);
+	buf_fini(&shard->sync.wanted_page);
 	segment_unref(shard->active);
-	if (shard->watermark_fd >= 0)
-		close(shard->watermark_fd);
+	if (shard->sync.watermark_fd >= 0)
+		close(shard->sync.watermark_fd);
 	free(shard->bases);
 	free(shard->parents);
 	buf_fini(&shard->bad_chunks);
@@ -99,8 +99,21 @@ int shard_is_empty(struct sfs_shard *shard, bool *ret_empty)
 	if (r < 0)
 		return r;
 	SCOPED_LOCK(&shard->lock);
-	*ret_empty = shard->size == shard->horizon_offset;
+	*ret_empty = shard->end.offset == shard->horizon.offset;
 	return 0;
+}
+
+struct shard_published shard_published(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return (struct shard_published){
+		.horizon = shard->horizon,
+		.end = shard->end,
+		.last_arrival_ms = shard->last_arrival_ms,
+		.synced_offset = shard->sync.synced_offset,
+		.closed = shard->closed,
+		.failed = shard->failed,
+	};
 }
 
 struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard)
@@ -130,11 +143,11 @@ void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info)
 		.state = shard->failed ? SFS_SHARD_FAILED
 			 : closed      ? SFS_SHARD_CLOSED
 				       : SFS_SHARD_OPEN,
-		.size_bytes = shard->size,
-		.horizon_offset = shard->horizon_offset,
-		.first_sequence = shard->horizon_sequence,
-		.next_sequence = shard->next_sequence,
-		.synced_offset = shard->synced_offset,
+		.size_bytes = shard->end.offset,
+		.horizon_offset = shard->horizon.offset,
+		.first_sequence = shard->horizon.sequence,
+		.next_sequence = shard->end.sequence,
+		.synced_offset = shard->sync.synced_offset,
 		.last_arrival_ms =
 			shard->last_arrival_ms ? shard->last_arrival_ms : shard->created_ms,
 		.stored_bytes = shard->stored_bytes,
@@ -162,14 +175,14 @@ uint64_t sfs_shard_size(struct sfs_shard *shard)
 {
 	(void)shard_open(shard);
 	SCOPED_LOCK(&shard->lock);
-	return shard->size;
+	return shard->end.offset;
 }
 
 uint64_t shard_json_size(struct sfs_shard *shard)
 {
 	(void)shard_open(shard);
 	SCOPED_LOCK(&shard->lock);
-	return shard->json_size;
+	return shard->end.json_offset;
 }
 
 int sfs_shard_wait(struct sfs_shard *shard, uint64_t offset, int timeout_ms)
@@ -179,13 +192,13 @@ int sfs_shard_wait(struct sfs_shard *shard, uint64_t offset, int timeout_ms)
 		return r;
 	struct timespec deadline = clock_deadline(timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
 	SCOPED_LOCK(&shard->lock);
-	while (shard->size <= offset) {
+	while (shard->end.offset <= offset) {
 		if (shard->closed || shard->removed)
 			return -EPIPE;
 		if (timeout_ms < 0)
 			pthread_cond_wait(&shard->grown, &shard->lock);
 		else if (pthread_cond_timedwait(&shard->grown, &shard->lock, &deadline))
-			return shard->size > offset ? 0 : -ETIMEDOUT;
+			return shard->end.offset > offset ? 0 : -ETIMEDOUT;
 	}
 	return 0;
 }

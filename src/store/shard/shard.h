@@ -4,6 +4,7 @@
 #define STORE_SHARD_H
 
 #include "home.h"
+#include "position.h"
 #include "route.h"
 #include "segment.h"
 #include "shard_env.h"
@@ -27,10 +28,49 @@ struct sync_waiter {
 };
 STAILQ_HEAD(sync_waiters, sync_waiter);
 
-/* A place in a shard before which everything is gone, or shall be. */
+/* A position before which everything is gone, or shall be. */
 struct horizon {
-	uint64_t offset, sequence, json_offset; /* of the record that begins there */
-	uint64_t arrival_ms;			/* at most that record's, at least that before it */
+	struct position at;
+	uint64_t arrival_ms; /* at most that record's, at least that of the record before it */
+};
+
+/*
+ * The part of a shard that belongs to its syncer: how far it is durable, and what has to be synced.
+ * The shard's lock guards it, unless said otherwise. One sync of a shard runs at a time; only that
+ * one uses the watermark and its descriptor.
+ */
+struct shard_sync {
+	uint64_t synced_offset; /* the text before it is durable */
+
+	struct watermark watermark; /* as it was written last; the sync that runs has it */
+	bool watermark_bad;	    /* a file is there, but none of this shard's */
+	int watermark_fd;	    /* -1: not open; the sync that runs has it */
+	bool watermark_unsynced;    /* written since it was last synced */
+	bool watermark_durable;	    /* its directory entry is; the sync that runs has it */
+
+	bool dir_unsynced;	   /* a segment was made since the directory was synced */
+	struct segment **unsynced; /* sealed, not synced yet */
+	size_t unsynced_count;
+
+	struct horizon wanted_horizon; /* a trim asks for it; trim.h */
+	struct buf wanted_page;	       /* becomes shard.horizon_page with it */
+	struct sync_waiters waiters;
+
+	bool flush_planned; /* the flusher will come by; it clears this when all is settled */
+	uint64_t flush_interval_ns;
+
+	/* The syncer's lock guards these: */
+	bool queued, running;
+	STAILQ_ENTRY(sfs_shard) queue_link;
+	RB_ENTRY(sfs_shard) flush_link;
+	uint64_t flush_at_ns; /* 0: not in the tree */
+};
+
+/* Where an append that is under way began: what shard_append_abort() goes back to. */
+struct append_mark {
+	size_t index_count;
+	struct index_end end;
+	uint64_t synced_offset; /* that its chunks note; lagging is safe */
 };
 
 struct sfs_shard {
@@ -38,64 +78,54 @@ struct sfs_shard {
 	struct home *home;
 	struct sfs_stream *stream; /* owns the shard; unknown here. References are the stream's */
 	uint32_t number;
-	uint64_t tag; /* owner of its chunks */
-	struct hash_key hash_first, hash_last;
-	uint32_t serial;   /* unlike that of any other object of the stream */
-	uint32_t *parents; /* numbers, rising; never change */
-	uint32_t parent_count;
-	bool closed;  /* changes under home.lock and lock: either will do to read it */
-	bool closing; /* is closed in the table that is being written; home.lock */
-	struct waiter_list view_waiters; /* for its records; stream.waiters.lock */
+	uint32_t serial; /* unlike that of any other object of the stream */
+	uint64_t tag;	 /* owner of its chunks */
 	uint64_t created_ms;
+	struct hash_key hash_first, hash_last; /* inclusive; home.lock */
+	uint32_t *parents;		       /* numbers, rising; never change */
+	uint32_t parent_count;
+	bool closing; /* closed in the table that is being written; home.lock */
+	bool closed;  /* changes under home.lock and lock: either will do to read */
+	struct waiter_list view_waiters; /* for its records; stream.waiters.lock */
 
 	pthread_mutex_t files_lock;
 	pthread_mutex_t append_lock;
-	struct append_mark { /* where the append that is under way began; append_lock */
-		size_t index_count;
-		uint64_t end_offset, end_sequence, end_json_offset;
-		uint64_t end_file_offset, last_arrival_ms;
-		uint64_t last_header_hash;
-	} mark;
+	struct append_mark mark; /* append_lock */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t grown;
 	_Atomic bool opened; /* recovered; set under append_lock */
-	bool removed;	     /* its stream is gone */
+	bool removed;
 	bool failed;
+
+	struct position end, horizon;
+	uint64_t last_arrival_ms; /* of the last record; 0: there was none */
+
 	uint64_t *bases; /* of its segments, rising; the last is the active one's if there is one */
 	size_t base_count;
 	struct segment *active; /* NULL: none, the next append begins one; its fd may be -1 */
 	TAILQ_ENTRY(sfs_shard) active_link; /* the lock of active_files */
 	atomic_bool active_listed, active_used;
-	uint64_t size, next_sequence, json_size, last_arrival_ms;
-	uint64_t horizon_offset, horizon_sequence, horizon_json_offset;
-	struct horizon wanted_horizon; /* that the syncer is to make durable; trim.h */
-	/* What was in the horizon's page before it, for sfs_shard_read_page(); goes with the
-	 * process. */
-	struct buf horizon_page, wanted_page;
-	uint64_t gap_bytes;    /* text that is known to be unreadable */
-	struct buf bad_chunks; /* uint64_t[]: text offsets of those that failed when read */
 	uint64_t stored_bytes;
 	uint64_t replaced_count; /* segments that merging replaced or a trim removed */
 
-	struct watermark watermark;
-	bool watermark_bad; /* a file is there, but none of this shard's */
-	int watermark_fd;   /* -1: not open */
-	bool watermark_unsynced;
-	bool watermark_durable; /* its entry was synced; only the sync under way has it */
-	uint64_t synced_offset;
-	bool dir_unsynced;	   /* a segment was made since the directory was synced */
-	struct segment **unsynced; /* sealed, not synced yet */
-	size_t unsynced_count;
-	struct sync_waiters sync_waiters;
-	bool flush_planned; /* the flusher will come by; it clears this when all is settled */
-	uint64_t flush_interval_ns;
-	/* Under the syncer's lock: */
-	bool sync_queued, sync_running;
-	STAILQ_ENTRY(sfs_shard) sync_link;
-	RB_ENTRY(sfs_shard) flush_link;
-	uint64_t flush_at_ns; /* 0: not in the tree */
+	uint64_t gap_bytes;    /* text that is known to be unreadable */
+	struct buf bad_chunks; /* uint64_t[]: text offsets of those that failed when read */
+	/* The text in the horizon's page that is before it, for sfs_shard_read_page(). */
+	struct buf horizon_page;
+
+	struct shard_sync sync;
 };
+
+/* What a shard shows at one moment. */
+struct shard_published {
+	struct position horizon, end;
+	uint64_t last_arrival_ms;
+	uint64_t synced_offset;
+	bool closed, failed;
+};
+/* Takes lock. The shard need not be open: then all is zero. */
+struct shard_published shard_published(struct sfs_shard *shard);
 
 /* A shard of a stream, not opened yet. NULL: no memory. */
 struct sfs_shard *shard_new(
@@ -180,7 +210,8 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 struct chunk_place {
 	struct segment *segment; /* counted */
 	struct index_item item;
-	uint64_t end; /* text offset behind it */
+	uint64_t end;	   /* text offset behind it */
+	uint64_t json_end; /* JSON offset behind it */
 };
 /* The chunk that has a text offset. -ENODATA behind the end, -ESTALE below the horizon, -EBADMSG.
  */

@@ -74,7 +74,7 @@ static int scan_sealed(
 {
 	struct shard_env *env = shard->env;
 	struct scan scan;
-	int r = segment_scan(&env->disk, file->fd, shard->tag, base, 0, UINT64_MAX, &scan);
+	int r = segment_scan(&env->disk, file->fd, shard->tag, base, UINT64_MAX, &scan);
 	if (r < 0)
 		return r;
 	if (scan.gap_count || scan.tail_damaged) {
@@ -142,12 +142,13 @@ int shard_sealed_segment(
 static void fill_span(struct span *span, const struct index *index, uint64_t offset, uint64_t end)
 {
 	span->count = 0;
-	if (!index->count || offset >= index->end_offset || offset < index->items[0].text_offset)
+	if (!index->count || offset >= index->end.at.offset ||
+		offset < index->items[0].start.offset)
 		return;
 	size_t first = index_find(index, offset);
 	span->json_end = index_item_json_end(index, first);
 	for (size_t i = first; i < index->count; i++) {
-		if (index->items[i].text_offset >= end || span->count == SPAN_ITEMS)
+		if (index->items[i].start.offset >= end || span->count == SPAN_ITEMS)
 			return;
 		span->items[span->count] = index->items[i];
 		span->ends[span->count++] = index_item_end(index, i);
@@ -171,7 +172,7 @@ static size_t find_base(const struct sfs_shard *shard, uint64_t offset)
 static bool is_trimmed(struct sfs_shard *shard, uint64_t offset)
 {
 	SCOPED_LOCK(&shard->lock);
-	return offset < shard->horizon_offset;
+	return offset < shard->horizon.offset;
 }
 
 int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span)
@@ -180,9 +181,9 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 	*span = (struct span){.segment = NULL};
 	{
 		SCOPED_LOCK(&shard->lock);
-		if (offset >= shard->size)
+		if (offset >= shard->end.offset)
 			return -ENODATA;
-		if (offset < shard->horizon_offset)
+		if (offset < shard->horizon.offset)
 			return -ESTALE;
 		size_t i = find_base(shard, offset);
 		base = shard->bases[i];
@@ -190,7 +191,7 @@ int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct sp
 			span->limit = base;
 			return -EBADMSG;
 		}
-		span->limit = i + 1 < shard->base_count ? shard->bases[i + 1] : shard->size;
+		span->limit = i + 1 < shard->base_count ? shard->bases[i + 1] : shard->end.offset;
 		if (end > span->limit)
 			end = span->limit;
 		if (shard->active && base == shard->active->base_offset) {
@@ -223,7 +224,7 @@ int shard_chunk_at(struct sfs_shard *shard, uint64_t offset, struct chunk_place 
 		segment_unref(span.segment);
 		return r;
 	}
-	*ret_place = (struct chunk_place){span.segment, span.items[0], span.ends[0]};
+	*ret_place = (struct chunk_place){span.segment, span.items[0], span.ends[0], span.json_end};
 	return 0;
 }
 
@@ -246,7 +247,7 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 	const struct index_item *item = &span->items[i];
 	metric_add(&env->metrics.checksum_errors, 1);
 	if (item->flags & INDEX_DAMAGED ||
-		!remember_damage(shard, item->text_offset, span->ends[i]))
+		!remember_damage(shard, item->start.offset, span->ends[i]))
 		return -EBADMSG;
 	metric_add(&env->metrics.quarantined_chunks, 1);
 	char name[SFS_NAME_MAX + 1];
@@ -256,7 +257,7 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 		"%llu "
 		"cannot be read",
 		name, shard->number, (unsigned long long)span->segment->base_offset,
-		(unsigned long long)item->file_offset, (unsigned long long)item->text_offset,
+		(unsigned long long)item->file_offset, (unsigned long long)item->start.offset,
 		(unsigned long long)span->ends[i]);
 	return -EBADMSG;
 }
@@ -282,12 +283,12 @@ static int take_chunk(struct request *q, const struct span *span, size_t i, cons
 {
 	const struct index_item *item = &span->items[i];
 	struct lru *cache = q->shard->env->chunks;
-	uint64_t text_bytes = span->ends[i] - item->text_offset;
+	uint64_t text_bytes = span->ends[i] - item->start.offset;
 	struct chunk chunk;
 	if (segment_check_chunk(item, q->shard->tag, text_bytes, stored, &chunk) < 0)
 		return shard_note_damage(q->shard, span, i);
 	const void *frame = chunk_frame_of(&chunk, stored);
-	if (q->done == item->text_offset && span->ends[i] <= q->end) {
+	if (q->done == item->start.offset && span->ends[i] <= q->end) {
 		if (chunk_decode(&chunk, frame, q->buffer + (q->done - q->offset)) < 0)
 			return shard_note_damage(q->shard, span, i);
 		q->done = span->ends[i];
@@ -300,7 +301,7 @@ static int take_chunk(struct request *q, const struct span *span, size_t i, cons
 	text->bytes = text_bytes;
 	int r = chunk_decode(&chunk, frame, text->data);
 	if (r == 0) {
-		copy_text(q, item->text_offset, text->data, text_bytes);
+		copy_text(q, item->start.offset, text->data, text_bytes);
 		lru_put(cache, span->segment->uid, item->file_offset, text, text_bytes);
 	} else {
 		r = shard_note_damage(q->shard, span, i);
@@ -316,7 +317,7 @@ static bool take_cached(struct request *q, const struct span *span, size_t i)
 		lru_get(q->shard->env->chunks, span->segment->uid, span->items[i].file_offset);
 	if (!text)
 		return false;
-	copy_text(q, span->items[i].text_offset, text->data, text->bytes);
+	copy_text(q, span->items[i].start.offset, text->data, text->bytes);
 	chunk_text_unref(text);
 	return true;
 }
@@ -407,10 +408,10 @@ static size_t copy_kept(struct sfs_shard *shard, uint64_t offset, void *buffer, 
 {
 	SCOPED_LOCK(&shard->lock);
 	const struct buf *page = &shard->horizon_page;
-	uint64_t from = shard->horizon_offset - page->size;
-	if (offset < from || offset >= shard->horizon_offset)
+	uint64_t from = shard->horizon.offset - page->size;
+	if (offset < from || offset >= shard->horizon.offset)
 		return 0;
-	size_t left = (size_t)(shard->horizon_offset - offset);
+	size_t left = (size_t)(shard->horizon.offset - offset);
 	size_t n = left < bytes ? left : bytes;
 	memcpy(buffer, page->data + (offset - from), n);
 	return n;

@@ -15,7 +15,7 @@ struct bases {
 static int list_bases(struct sfs_shard *shard, struct bases *ret_bases)
 {
 	SCOPED_LOCK(&shard->lock);
-	struct bases bases = {.size = shard->size, .horizon_offset = shard->horizon_offset};
+	struct bases bases = {.size = shard->end.offset, .horizon_offset = shard->horizon.offset};
 	if (bases.horizon_offset >= bases.size)
 		return -ENODATA;
 	bases.offsets = malloc((shard->base_count ? shard->base_count : 1) * sizeof(uint64_t));
@@ -52,7 +52,7 @@ struct search {
 
 static bool is_before(const struct search *s, const struct index_item *item)
 {
-	return s->by_json ? item->json_offset <= s->value : item->arrival_ms < s->value;
+	return s->by_json ? item->start.json_offset <= s->value : item->arrival_ms < s->value;
 }
 
 /* What a segment's index tells of it. */
@@ -74,15 +74,15 @@ static void fill_place(const struct index *index, size_t i, struct place *place)
 		next++;
 	*place = (struct place){
 		.first_before = true,
-		.item_offset = item->text_offset,
+		.item_offset = item->start.offset,
 		.item_end = index_item_end(index, i),
-		.json_offset = item->json_offset,
+		.json_offset = item->start.json_offset,
 		.json_end = index_item_json_end(index, i),
 		.damaged = item->flags & INDEX_DAMAGED,
 		.has_meta = item->flags & INDEX_HAS_META,
-		.next_offset =
-			next < index->count ? index->items[next].text_offset : index->end_offset,
-		.start_offset = index->items[start].text_offset,
+		.next_offset = next < index->count ? index->items[next].start.offset
+						   : index->end.at.offset,
+		.start_offset = index->items[start].start.offset,
 		.start_damaged = index->items[start].flags & (INDEX_DAMAGED | INDEX_CONTINUES),
 	};
 }
@@ -93,7 +93,7 @@ static void search_index(const struct search *s, const struct index *index, stru
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		const struct index_item *item = &index->items[middle];
-		if (item->text_offset < s->bases.size && is_before(s, item))
+		if (item->start.offset < s->bases.size && is_before(s, item))
 			low = middle + 1;
 		else
 			high = middle;
@@ -230,7 +230,8 @@ static uint64_t json_behind(const struct search *s)
 		if (get_segment(s->shard, s->bases.offsets[i], &segment, &active) < 0)
 			continue;
 		SCOPED_LOCK(&s->shard->lock);
-		uint64_t first = segment->index.count ? segment->index.items[0].json_offset : json;
+		uint64_t first =
+			segment->index.count ? segment->index.items[0].start.json_offset : json;
 		segment_unref(segment);
 		if (first <= s->value)
 			break;
@@ -301,9 +302,9 @@ static int find_chunk(struct sfs_shard *shard, uint64_t offset, struct found_chu
 	int r = shard_span(shard, offset, offset + 1, span);
 	if (r == 0)
 		*ret_chunk = (struct found_chunk){
-			.offset = span->items[0].text_offset,
+			.offset = span->items[0].start.offset,
 			.end = span->ends[0],
-			.json_offset = span->items[0].json_offset,
+			.json_offset = span->items[0].start.json_offset,
 			.json_end = span->json_end,
 			.damaged = span->items[0].flags & INDEX_DAMAGED,
 		};

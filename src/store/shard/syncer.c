@@ -28,30 +28,30 @@ struct syncer {
 
 static int compare_flush(const struct sfs_shard *a, const struct sfs_shard *b)
 {
-	if (a->flush_at_ns != b->flush_at_ns)
-		return a->flush_at_ns < b->flush_at_ns ? -1 : 1;
+	if (a->sync.flush_at_ns != b->sync.flush_at_ns)
+		return a->sync.flush_at_ns < b->sync.flush_at_ns ? -1 : 1;
 	return (a > b) - (a < b);
 }
 
-RB_PROTOTYPE(flush_tree, sfs_shard, flush_link, compare_flush)
-RB_GENERATE(flush_tree, sfs_shard, flush_link, compare_flush)
+RB_PROTOTYPE(flush_tree, sfs_shard, sync.flush_link, compare_flush)
+RB_GENERATE(flush_tree, sfs_shard, sync.flush_link, compare_flush)
 
 static void queue_locked(struct syncer *syncer, struct sfs_shard *shard)
 {
-	if (shard->sync_queued)
+	if (shard->sync.queued)
 		return;
-	shard->sync_queued = true;
-	if (shard->sync_running)
+	shard->sync.queued = true;
+	if (shard->sync.running)
 		return; /* whoever runs it will queue it again */
-	STAILQ_INSERT_TAIL(&syncer->queue, shard, sync_link);
+	STAILQ_INSERT_TAIL(&syncer->queue, shard, sync.queue_link);
 	pthread_cond_signal(&syncer->work);
 }
 
 static void plan_flush_locked(struct syncer *syncer, struct sfs_shard *shard, uint64_t at_ns)
 {
-	if (shard->flush_at_ns)
+	if (shard->sync.flush_at_ns)
 		return;
-	shard->flush_at_ns = at_ns;
+	shard->sync.flush_at_ns = at_ns;
 	RB_INSERT(flush_tree, &syncer->flushes, shard);
 	if (RB_MIN(flush_tree, &syncer->flushes) == shard)
 		pthread_cond_signal(&syncer->tick);
@@ -59,20 +59,20 @@ static void plan_flush_locked(struct syncer *syncer, struct sfs_shard *shard, ui
 
 static void unplan_flush_locked(struct syncer *syncer, struct sfs_shard *shard)
 {
-	if (!shard->flush_at_ns)
+	if (!shard->sync.flush_at_ns)
 		return;
 	RB_REMOVE(flush_tree, &syncer->flushes, shard);
-	shard->flush_at_ns = 0;
+	shard->sync.flush_at_ns = 0;
 }
 
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 {
 	struct syncer *syncer = shard->env->syncer;
-	if (shard->flush_planned)
+	if (shard->sync.flush_planned)
 		return;
-	shard->flush_planned = true;
-	shard->flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
-	uint64_t at = clock_monotonic_ns() + shard->flush_interval_ns;
+	shard->sync.flush_planned = true;
+	shard->sync.flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
+	uint64_t at = clock_monotonic_ns() + shard->sync.flush_interval_ns;
 	SCOPED_LOCK(&syncer->lock);
 	plan_flush_locked(syncer, shard, at);
 }
@@ -88,12 +88,12 @@ void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms)
 {
 	struct syncer *syncer = shard->env->syncer;
 	SCOPED_LOCK(&shard->lock);
-	shard->flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
+	shard->sync.flush_interval_ns = (uint64_t)flush_interval_ms * 1000000;
 	SCOPED_LOCK(&syncer->lock);
-	if (!shard->flush_at_ns)
+	if (!shard->sync.flush_at_ns)
 		return;
 	unplan_flush_locked(syncer, shard);
-	plan_flush_locked(syncer, shard, clock_monotonic_ns() + shard->flush_interval_ns);
+	plan_flush_locked(syncer, shard, clock_monotonic_ns() + shard->sync.flush_interval_ns);
 }
 
 /* What one sync has to do, taken out of the shard under its lock. */
@@ -101,26 +101,24 @@ struct sync_job {
 	struct sync_waiters waiters;
 	struct segment **files; /* counted */
 	size_t file_count;
-	int dir; /* the shard's directory if it has to be synced too, or -1 */
-	uint64_t target_offset, target_sequence, target_json_offset;
+	int dir;		/* the shard's directory if it has to be synced too, or -1 */
+	struct position target; /* what is published, and durable afterwards */
 };
 
 static void take_waiters_locked(struct sfs_shard *shard, struct sync_job *job)
 {
 	STAILQ_INIT(&job->waiters);
-	STAILQ_CONCAT(&job->waiters, &shard->sync_waiters);
+	STAILQ_CONCAT(&job->waiters, &shard->sync.waiters);
 }
 
 static void take_files_locked(struct sfs_shard *shard, struct sync_job *job)
 {
-	job->target_offset = shard->size;
-	job->target_sequence = shard->next_sequence;
-	job->target_json_offset = shard->json_size;
-	job->files = shard->unsynced;
-	job->file_count = shard->unsynced_count;
-	shard->unsynced = NULL;
-	shard->unsynced_count = 0;
-	shard->dir_unsynced = shard->dir_unsynced && job->dir < 0;
+	job->target = shard->end;
+	job->files = shard->sync.unsynced;
+	job->file_count = shard->sync.unsynced_count;
+	shard->sync.unsynced = NULL;
+	shard->sync.unsynced_count = 0;
+	shard->sync.dir_unsynced = shard->sync.dir_unsynced && job->dir < 0;
 }
 
 static int open_directory(struct sfs_shard *shard, int *ret_fd)
@@ -168,15 +166,15 @@ static int open_watermark(struct sfs_shard *shard, int *ret_fd)
 
 static void close_watermark(struct sfs_shard *shard)
 {
-	if (shard->watermark_fd >= 0)
-		close(shard->watermark_fd);
-	shard->watermark_fd = -1;
+	if (shard->sync.watermark_fd >= 0)
+		close(shard->sync.watermark_fd);
+	shard->sync.watermark_fd = -1;
 }
 
 static void set_watermark_unsynced(struct sfs_shard *shard, bool unsynced)
 {
 	SCOPED_LOCK(&shard->lock);
-	shard->watermark_unsynced = unsynced;
+	shard->sync.watermark_unsynced = unsynced;
 }
 
 /*
@@ -186,18 +184,17 @@ static void set_watermark_unsynced(struct sfs_shard *shard, bool unsynced)
 static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 {
 	struct shard_env *env = shard->env;
-	int r = shard->watermark_fd >= 0 ? 0 : open_watermark(shard, &shard->watermark_fd);
-	struct watermark next = shard->watermark;
-	next.synced_offset = job->target_offset;
-	next.synced_sequence = job->target_sequence;
-	next.synced_json_offset = job->target_json_offset;
+	int r = shard->sync.watermark_fd >= 0 ? 0
+					      : open_watermark(shard, &shard->sync.watermark_fd);
+	struct watermark next = shard->sync.watermark;
+	next.synced = job->target;
 	if (r == 0)
-		r = watermark_store(&env->disk, shard->watermark_fd, shard->tag, &next);
+		r = watermark_store(&env->disk, shard->sync.watermark_fd, shard->tag, &next);
 	if (active_files_are_many(env))
 		close_watermark(shard); /* settle_watermark() opens it again */
 	if (r < 0)
 		return;
-	shard->watermark = next;
+	shard->sync.watermark = next;
 	set_watermark_unsynced(shard, true);
 }
 
@@ -219,7 +216,7 @@ static void finish_job(struct sfs_shard *shard, struct sync_job *job, int synced
 static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 {
 	pthread_mutex_lock(&shard->lock);
-	while (shard->dir_unsynced && job->dir < 0) { /* a segment can begin at any moment */
+	while (shard->sync.dir_unsynced && job->dir < 0) { /* a segment can begin at any moment */
 		pthread_mutex_unlock(&shard->lock);
 		int r = open_directory(shard, &job->dir); /* that it fails harms nothing yet */
 		if (r < 0)
@@ -235,7 +232,7 @@ static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 		write_watermark(shard, job);
 	SCOPED_LOCK(&shard->lock);
 	if (r == 0)
-		shard->synced_offset = job->target_offset;
+		shard->sync.synced_offset = job->target.offset;
 	else
 		shard_fail_locked(shard, "a sync", r);
 	return r < 0 ? -EIO : 0;
@@ -245,21 +242,21 @@ static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 static int sync_watermark_entry(struct sfs_shard *shard)
 {
 	_cleanup_close_ int dir = -1;
-	if (shard->watermark_durable)
+	if (shard->sync.watermark_durable)
 		return 0;
 	int r = open_directory(shard, &dir);
 	if (r == 0)
 		r = disk_sync_dir(&shard->env->disk, dir);
-	shard->watermark_durable = r == 0;
+	shard->sync.watermark_durable = r == 0;
 	return r;
 }
 
 /* An idle shard's watermark is made durable too, and needs no descriptor then. */
 static void settle_watermark(struct sfs_shard *shard)
 {
-	if (shard->watermark_fd < 0 && open_watermark(shard, &shard->watermark_fd) < 0)
+	if (shard->sync.watermark_fd < 0 && open_watermark(shard, &shard->sync.watermark_fd) < 0)
 		return;
-	if (disk_sync(&shard->env->disk, shard->watermark_fd) < 0 ||
+	if (disk_sync(&shard->env->disk, shard->sync.watermark_fd) < 0 ||
 		sync_watermark_entry(shard) < 0)
 		return;
 	close_watermark(shard);
@@ -270,15 +267,13 @@ static void settle_watermark(struct sfs_shard *shard)
 static void publish_horizon(
 	struct sfs_shard *shard, const struct watermark *watermark, const struct horizon *to)
 {
-	shard->watermark = *watermark;
+	shard->sync.watermark = *watermark;
 	SCOPED_LOCK(&shard->lock);
-	shard->watermark_unsynced = false;
-	shard->horizon_offset = to->offset;
-	shard->horizon_sequence = to->sequence;
-	shard->horizon_json_offset = to->json_offset;
+	shard->sync.watermark_unsynced = false;
+	shard->horizon = to->at;
 	buf_fini(&shard->horizon_page);
-	shard->horizon_page = shard->wanted_page;
-	shard->wanted_page = (struct buf){0};
+	shard->horizon_page = shard->sync.wanted_page;
+	shard->sync.wanted_page = (struct buf){0};
 }
 
 /*
@@ -289,21 +284,17 @@ static void publish_horizon(
 static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 {
 	struct shard_env *env = shard->env;
-	int r = shard->watermark_fd >= 0 ? 0 : open_watermark(shard, &shard->watermark_fd);
-	struct watermark next = shard->watermark;
-	next.horizon_offset = to->offset;
-	next.horizon_sequence = to->sequence;
-	next.horizon_json_offset = to->json_offset;
+	int r = shard->sync.watermark_fd >= 0 ? 0
+					      : open_watermark(shard, &shard->sync.watermark_fd);
+	struct watermark next = shard->sync.watermark;
+	next.horizon = to->at;
 	next.horizon_arrival_ms = to->arrival_ms;
-	if (next.synced_offset < to->offset) {
-		next.synced_offset = to->offset;
-		next.synced_sequence = to->sequence;
-		next.synced_json_offset = to->json_offset;
-	}
+	if (next.synced.offset < to->at.offset)
+		next.synced = to->at;
 	if (r == 0)
-		r = watermark_store(&env->disk, shard->watermark_fd, shard->tag, &next);
+		r = watermark_store(&env->disk, shard->sync.watermark_fd, shard->tag, &next);
 	if (r == 0)
-		r = disk_sync(&env->disk, shard->watermark_fd);
+		r = disk_sync(&env->disk, shard->sync.watermark_fd);
 	if (r == 0)
 		r = sync_watermark_entry(shard);
 	close_watermark(shard); /* many idle shards may be trimmed */
@@ -319,11 +310,11 @@ static int sync_shard(struct sfs_shard *shard)
 	pthread_mutex_lock(&shard->lock);
 	take_waiters_locked(shard, &job);
 	int r = shard->failed ? -EIO : 0;
-	bool needed = r == 0 && shard->size > shard->synced_offset;
-	struct horizon to = shard->wanted_horizon;
-	bool trim = r == 0 && to.offset > shard->horizon_offset;
-	bool settle = r == 0 && !needed && shard->watermark_unsynced;
-	shard->wanted_horizon = (struct horizon){0};
+	bool needed = r == 0 && shard->end.offset > shard->sync.synced_offset;
+	struct horizon to = shard->sync.wanted_horizon;
+	bool trim = r == 0 && to.at.offset > shard->horizon.offset;
+	bool settle = r == 0 && !needed && shard->sync.watermark_unsynced;
+	shard->sync.wanted_horizon = (struct horizon){0};
 	pthread_mutex_unlock(&shard->lock);
 	if (needed)
 		r = sync_data(shard, &job);
@@ -340,9 +331,9 @@ static int sync_shard(struct sfs_shard *shard)
 static void after_sync(struct syncer *syncer, struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&syncer->lock);
-	shard->sync_running = false;
-	if (shard->sync_queued) {
-		STAILQ_INSERT_TAIL(&syncer->queue, shard, sync_link);
+	shard->sync.running = false;
+	if (shard->sync.queued) {
+		STAILQ_INSERT_TAIL(&syncer->queue, shard, sync.queue_link);
 		pthread_cond_signal(&syncer->work);
 	}
 	pthread_cond_broadcast(&syncer->idle);
@@ -358,9 +349,9 @@ static void *sync_thread(void *context)
 		if (STAILQ_EMPTY(&syncer->queue))
 			break;
 		struct sfs_shard *shard = STAILQ_FIRST(&syncer->queue);
-		STAILQ_REMOVE_HEAD(&syncer->queue, sync_link);
-		shard->sync_queued = false;
-		shard->sync_running = true;
+		STAILQ_REMOVE_HEAD(&syncer->queue, sync.queue_link);
+		shard->sync.queued = false;
+		shard->sync.running = true;
 		sfs_shard_ref(shard); /* a waiter may have had the last one of a removed stream */
 		pthread_mutex_unlock(&syncer->lock);
 		(void)sync_shard(shard);
@@ -379,15 +370,15 @@ static void *sync_thread(void *context)
 static void flush_due(struct syncer *syncer, struct sfs_shard *shard)
 {
 	pthread_mutex_lock(&shard->lock);
-	bool dirty = shard->size > shard->synced_offset && !shard->failed;
-	bool more = dirty || (shard->watermark_unsynced && !shard->failed);
-	uint64_t again = clock_monotonic_ns() + shard->flush_interval_ns;
+	bool dirty = shard->end.offset > shard->sync.synced_offset && !shard->failed;
+	bool more = dirty || (shard->sync.watermark_unsynced && !shard->failed);
+	uint64_t again = clock_monotonic_ns() + shard->sync.flush_interval_ns;
 	pthread_mutex_lock(&syncer->lock);
 	if (more) {
 		queue_locked(syncer, shard);
 		plan_flush_locked(syncer, shard, again);
 	} else {
-		shard->flush_planned = false;
+		shard->sync.flush_planned = false;
 	}
 	pthread_mutex_unlock(&syncer->lock);
 	pthread_mutex_unlock(&shard->lock);
@@ -404,9 +395,10 @@ static void *flush_thread(void *context)
 			continue;
 		}
 		uint64_t now = clock_monotonic_ns();
-		if (first->flush_at_ns > now) {
-			struct timespec at = {.tv_sec = (time_t)(first->flush_at_ns / 1000000000),
-				.tv_nsec = (long)(first->flush_at_ns % 1000000000)};
+		if (first->sync.flush_at_ns > now) {
+			struct timespec at = {
+				.tv_sec = (time_t)(first->sync.flush_at_ns / 1000000000),
+				.tv_nsec = (long)(first->sync.flush_at_ns % 1000000000)};
 			pthread_cond_timedwait(&syncer->tick, &syncer->lock, &at);
 			continue;
 		}
@@ -486,7 +478,7 @@ static struct sync_waiter *new_waiter(void (*done)(void *context, int result), v
 
 static void add_waiter_locked(struct sfs_shard *shard, struct sync_waiter *waiter)
 {
-	STAILQ_INSERT_TAIL(&shard->sync_waiters, waiter, link);
+	STAILQ_INSERT_TAIL(&shard->sync.waiters, waiter, link);
 	sfs_shard_ref(shard); /* given back by finish_job() */
 	syncer_hurry_locked(shard);
 }
@@ -504,9 +496,9 @@ void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, s
 	}
 	waiter->of_trim = true;
 	SCOPED_LOCK(&shard->lock);
-	shard->wanted_horizon = *to;
-	buf_fini(&shard->wanted_page);
-	shard->wanted_page = kept;
+	shard->sync.wanted_horizon = *to;
+	buf_fini(&shard->sync.wanted_page);
+	shard->sync.wanted_page = kept;
 	add_waiter_locked(shard, waiter);
 }
 
@@ -517,7 +509,7 @@ void syncer_request(struct sfs_shard *shard, void (*done)(void *context, int res
 		return;
 	pthread_mutex_lock(&shard->lock);
 	int result = shard->failed ? -EIO : 0;
-	bool needed = shard->size > shard->synced_offset;
+	bool needed = shard->end.offset > shard->sync.synced_offset;
 	bool wait = !shard->failed && needed && !shard->env->read_only;
 	if (wait)
 		add_waiter_locked(shard, waiter);
@@ -550,7 +542,7 @@ void syncer_forget(struct sfs_shard *shard)
 	struct syncer *syncer = shard->env->syncer;
 	pthread_mutex_lock(&syncer->lock);
 	unplan_flush_locked(syncer, shard);
-	while (shard->sync_queued || shard->sync_running || syncer->flushing == shard) {
+	while (shard->sync.queued || shard->sync.running || syncer->flushing == shard) {
 		pthread_cond_wait(&syncer->idle, &syncer->lock);
 		unplan_flush_locked(syncer, shard);
 	}
@@ -561,7 +553,7 @@ int syncer_sync_now(struct sfs_shard *shard)
 {
 	syncer_forget(shard);
 	int r = sync_shard(shard);
-	if (shard->watermark_unsynced)
+	if (shard->sync.watermark_unsynced)
 		(void)sync_shard(shard); /* nothing is left but the watermark */
 	return r;
 }

@@ -15,8 +15,8 @@ static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct seg
 	if (!shard->base_count)
 		return false;
 	uint64_t base = shard->bases[0];
-	uint64_t end = shard->base_count > 1 ? shard->bases[1] : shard->size;
-	if (end > shard->horizon_offset || end <= base)
+	uint64_t end = shard->base_count > 1 ? shard->bases[1] : shard->end.offset;
+	if (end > shard->horizon.offset || end <= base)
 		return false;
 	bool is_active = shard->active && shard->active->base_offset == base;
 	*ret_base = base;

@@ -12,7 +12,7 @@
 
 #include "cleanup.h"
 #include "lock.h"
-#include "position.h"
+#include "locate.h"
 #include "shard.h"
 #include "store.h"
 #include "stream.h"
@@ -192,7 +192,7 @@ static int set_checkpoint(
 static int sync_before(struct sfs_shard *shard, uint64_t offset)
 {
 	pthread_mutex_lock(&shard->lock);
-	bool durable = offset <= shard->synced_offset;
+	bool durable = offset <= shard->sync.synced_offset;
 	pthread_mutex_unlock(&shard->lock);
 	return durable ? 0 : sfs_shard_sync(shard);
 }

@@ -5,7 +5,7 @@
 #include "checkpoints.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "position.h"
+#include "locate.h"
 #include "shard.h"
 #include "stream.h"
 
@@ -15,8 +15,8 @@
 static void measure(struct sfs_shard *shard, const struct checkpoint *at, struct consumer_lag *lag)
 {
 	pthread_mutex_lock(&shard->lock);
-	uint64_t size = shard->size, next = shard->next_sequence;
-	uint64_t offset = shard->horizon_offset, sequence = shard->horizon_sequence;
+	uint64_t size = shard->end.offset, next = shard->end.sequence;
+	uint64_t offset = shard->horizon.offset, sequence = shard->horizon.sequence;
 	pthread_mutex_unlock(&shard->lock);
 	if (at->offset > offset) {
 		offset = at->offset;

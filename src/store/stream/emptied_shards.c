@@ -14,7 +14,7 @@
 static bool is_emptied(struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&shard->lock);
-	return shard->closed && shard->opened && shard->size == shard->horizon_offset;
+	return shard->closed && shard->opened && shard->end.offset == shard->horizon.offset;
 }
 
 static bool has_emptied(struct sfs_stream *stream)

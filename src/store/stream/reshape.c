@@ -49,7 +49,7 @@ static int was_used(struct sfs_stream *stream, bool *ret_used)
 		if (r < 0)
 			return r;
 		SCOPED_LOCK(&shard->lock);
-		used = shard->size || shard->closed;
+		used = shard->end.offset || shard->closed;
 	}
 	*ret_used = used;
 	return 0;

@@ -64,8 +64,8 @@ static void sum_shards(const struct shard_list *shards, uint64_t *ret_ends, uint
 		if (shard_open(shards->items[i]) < 0)
 			continue;
 		SCOPED_LOCK(&shards->items[i]->lock);
-		*ret_ends += shards->items[i]->size;
-		*ret_horizons += shards->items[i]->horizon_offset;
+		*ret_ends += shards->items[i]->end.offset;
+		*ret_horizons += shards->items[i]->horizon.offset;
 	}
 }
 

@@ -133,13 +133,13 @@ static uint64_t shard_figure(struct sfs_shard *shard, int which)
 	SCOPED_LOCK(&shard->lock);
 	switch (which) {
 	case 0:
-		return shard->size;
+		return shard->end.offset;
 	case 1:
 		return shard->stored_bytes;
 	case 2:
-		return shard->next_sequence;
+		return shard->end.sequence;
 	case 3:
-		return shard->size - shard->synced_offset;
+		return shard->end.offset - shard->sync.synced_offset;
 	case 4:
 		return shard->gap_bytes;
 	default:

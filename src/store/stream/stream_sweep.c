@@ -97,7 +97,7 @@ static int look_at_item(struct sweep *sweep, const struct shard_view *view, int 
 	int r = read_exactly(disk, fd, item->file_offset, &header, sizeof header);
 	if (r == 0)
 		r = segment_check_chunk(
-			item, view->shard->tag, end - item->text_offset, &header, &chunk);
+			item, view->shard->tag, end - item->start.offset, &header, &chunk);
 	if (r < 0)
 		return r;
 	sweep->meta.size = 0;
@@ -105,9 +105,9 @@ static int look_at_item(struct sweep *sweep, const struct shard_view *view, int 
 	r = buf_reserve(&sweep->meta, chunk.meta_bytes);
 	if (r == 0)
 		r = read_exactly(disk, fd, meta_offset, sweep->meta.data, chunk.meta_bytes);
-	if (r == 0 && item->text_offset < view->horizon)
+	if (r == 0 && item->start.offset < view->horizon)
 		r = count_trimmed(sweep, fd, meta_offset + chunk.meta_bytes, &chunk,
-			view->horizon - item->text_offset, &trimmed);
+			view->horizon - item->start.offset, &trimmed);
 	return r < 0 ? r : keep_claims(sweep, &chunk, trimmed);
 }
 
@@ -125,7 +125,7 @@ static int look_at_items(
 static uint64_t horizon_of(struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&shard->lock);
-	return shard->horizon_offset;
+	return shard->horizon.offset;
 }
 
 /* Past the cache, which is for readers. `end` is where the text of the segment must reach to. */
@@ -137,7 +137,7 @@ static int look_at_sealed(
 	struct segment *segment = NULL;
 	int r = shard_uncached_segment(view->shard, base, &segment);
 	if (r == 0)
-		r = segment->index.end_offset < end
+		r = segment->index.end.at.offset < end
 			    ? -EBADMSG
 			    : look_at_items(sweep, view, segment->fd, &segment->index);
 	segment_unref(segment);
@@ -156,14 +156,14 @@ static int copy_index_locked(struct sfs_shard *shard, struct index *ret_index)
 {
 	const struct index *from = &shard->active->index;
 	size_t count = 0;
-	while (count < from->count && from->items[count].text_offset < shard->size)
+	while (count < from->count && from->items[count].start.offset < shard->end.offset)
 		count++;
 	struct index_item *items = malloc((count ? count : 1) * sizeof *items);
 	if (!items)
 		return -ENOMEM;
 	if (count)
 		memcpy(items, from->items, count * sizeof *items);
-	*ret_index = (struct index){.items = items, .count = count, .end_offset = shard->size};
+	*ret_index = (struct index){.items = items, .count = count, .end.at = shard->end};
 	return 0;
 }
 
@@ -171,9 +171,9 @@ static int view_init(struct shard_view *view, struct sfs_shard *shard)
 {
 	*view = (struct shard_view){.shard = shard};
 	SCOPED_LOCK(&shard->lock);
-	view->horizon = shard->horizon_offset;
+	view->horizon = shard->horizon.offset;
 	view->base_count = shard->base_count - (shard->active != NULL);
-	view->sealed_end = shard->active ? shard->active->base_offset : shard->size;
+	view->sealed_end = shard->active ? shard->active->base_offset : shard->end.offset;
 	size_t bytes = view->base_count * sizeof *view->bases;
 	view->bases = malloc(bytes ? bytes : 1);
 	if (!view->bases)

@@ -44,12 +44,12 @@ static int move_horizon(struct sfs_shard *shard, const struct horizon *to)
 {
 	struct buf page = {0};
 	struct sync_wait wait = SYNC_WAIT_INIT;
-	copy_horizon_page(shard, to->offset, &page);
+	copy_horizon_page(shard, to->at.offset, &page);
 	syncer_request_horizon(shard, to, &page, sync_wait_done, &wait);
 	int r = sync_wait(&wait);
 	TRACE(trim, "stream %llu: shard %u: horizon %llu: %d",
 		(unsigned long long)shard->stream->id, shard->number,
-		(unsigned long long)to->offset, r);
+		(unsigned long long)to->at.offset, r);
 	if (r < 0)
 		return r;
 	drop_trimmed_segments(shard);
@@ -94,8 +94,8 @@ static int find_horizons(const struct shard_list *shards, const struct trim_posi
 		if (r < 0 && result == 0)
 			result = r;
 		SCOPED_LOCK(&shard->lock);
-		if (shard->next_sequence > *ret_next_sequence)
-			*ret_next_sequence = shard->next_sequence;
+		if (shard->end.sequence > *ret_next_sequence)
+			*ret_next_sequence = shard->end.sequence;
 	}
 	return result;
 }
@@ -107,7 +107,7 @@ static int move_horizons(
 	int result = 0;
 	for (size_t i = 0; i < shards->count; i++) {
 		struct sfs_shard *shard = shards->items[i];
-		if (horizons[i].offset <= horizon_now(shard).offset)
+		if (horizons[i].at.offset <= horizon_now(shard).at.offset)
 			continue;
 		int r = move_horizon(shard, &horizons[i]);
 		*ret_moved = true;
@@ -209,7 +209,7 @@ int sfs_stream_horizons(struct sfs_stream *stream, char **ret_text, size_t *ret_
 		r = shard_open(shard);
 		if (r == 0)
 			r = buf_printf(&text, SHARD_NAME_FORMAT ":%llu\n", shard->number,
-				(unsigned long long)horizon_now(shard).offset);
+				(unsigned long long)horizon_now(shard).at.offset);
 	}
 	vector_fini(&shards);
 	if (r == 0)

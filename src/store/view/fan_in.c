@@ -262,7 +262,7 @@ static void drop_trimmed(struct fan_in *f)
 	uint64_t offset = out->marks.items[i].text_offset;
 	{
 		SCOPED_LOCK(&s->shard->lock);
-		if (offset >= s->shard->horizon_offset)
+		if (offset >= s->shard->horizon.offset)
 			return;
 	}
 	drop_rendered(out);

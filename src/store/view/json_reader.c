@@ -47,9 +47,9 @@ static struct bounds shard_bounds(struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&shard->lock);
 	return (struct bounds){
-		.text_horizon = shard->horizon_offset,
-		.json_horizon = shard->horizon_json_offset,
-		.json_size = shard->json_size,
+		.text_horizon = shard->horizon.offset,
+		.json_horizon = shard->horizon.json_offset,
+		.json_size = shard->end.json_offset,
 	};
 }
 

@@ -119,8 +119,8 @@ static int add_chunk(struct key_set *set, struct cursor_meta *meta, uint64_t hor
 static uint64_t horizon_of(struct sfs_shard *shard, uint64_t *ret_sequence)
 {
 	SCOPED_LOCK(&shard->lock);
-	*ret_sequence = shard->horizon_sequence;
-	return shard->horizon_offset;
+	*ret_sequence = shard->horizon.sequence;
+	return shard->horizon.offset;
 }
 
 /* Damaged chunks add nothing. */

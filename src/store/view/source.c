@@ -45,7 +45,7 @@ int source_start(struct source *s, const struct sfs_view_spec *spec)
 	} else {
 		SCOPED_LOCK(&s->shard->lock);
 		bool now = spec->start == SFS_FROM_NOW && !s->from_first;
-		offset = now ? s->shard->size : s->shard->horizon_offset;
+		offset = now ? s->shard->end.offset : s->shard->horizon.offset;
 	}
 	set_cursor(s, spec, offset);
 	s->started = true;
@@ -77,14 +77,14 @@ bool source_might_have(const struct source *s, const struct sfs_view_spec *spec)
 	if (s->started)
 		return cursor_has_more(&s->cursor);
 	SCOPED_LOCK(&s->shard->lock);
-	return s->shard->size > s->shard->horizon_offset &&
+	return s->shard->end.offset > s->shard->horizon.offset &&
 	       s->shard->last_arrival_ms >= spec->since_ms;
 }
 
 bool source_lost_records(const struct source *s)
 {
 	SCOPED_LOCK(&s->shard->lock);
-	return s->shard->removed && s->started && !s->done && s->cursor.offset < s->shard->size;
+	return s->shard->removed && s->started && !s->done && s->cursor.offset < s->shard->end.offset;
 }
 
 /* ---- the heap ---- */

@@ -53,8 +53,8 @@ static struct extent shard_extent(struct sfs_view *view)
 	SCOPED_LOCK(&shard->lock);
 	bool json = view->spec.json;
 	return (struct extent){
-		.size = json ? shard->json_size : shard->size,
-		.horizon = json ? shard->horizon_json_offset : shard->horizon_offset,
+		.size = json ? shard->end.json_offset : shard->end.offset,
+		.horizon = json ? shard->horizon.json_offset : shard->horizon.offset,
 		.closed = shard->closed,
 		.removed = shard->removed,
 	};

@@ -254,7 +254,7 @@ static void forge(const char *hex, const uint8_t *data, size_t bytes)
 					    (left > MIB ? CHUNK_OPEN_END : 0)),
 		};
 		const struct chunk_order order = {
-			.owner = digest_owner(digest), .text_offset = offset};
+			.owner = digest_owner(digest), .start.offset = offset};
 		struct chunk c;
 		struct iovec iov[2];
 		ck_assert_int_eq(chunk_encode(encoder, &input), 0);

@@ -52,7 +52,7 @@ static uint64_t unplaced_json(
 	if (!flags)
 		return json_unplaced_text_bytes(NULL, 0, text, bytes, records);
 	if (!(flags & CHUNK_CONTINUES)) {
-		w->record_offset = w->order.text_offset;
+		w->record_offset = w->order.start.offset;
 		w->scan = (struct json_scan){0};
 	}
 	json_scan(&w->scan, text, bytes - records);
@@ -68,18 +68,18 @@ static void put_chunk(struct segment_writer *w, const char *text, uint32_t recor
 		.record_count = records,
 		.flags = flags,
 		.json_bytes = unplaced_json(w, text, records, flags)};
-	struct json_place place = {.first_sequence = w->order.first_sequence,
-		.record_offset = flags & CHUNK_CONTINUES ? w->record_offset : w->order.text_offset,
-		.text_offset = w->order.text_offset};
+	struct json_place place = {.first_sequence = w->order.start.sequence,
+		.record_offset = flags & CHUNK_CONTINUES ? w->record_offset : w->order.start.offset,
+		.text_offset = w->order.start.offset};
 	struct chunk chunk;
 	struct iovec iov[2];
 	ck_assert_int_eq(chunk_encode(w->encoder, &input), 0);
 	w->order.json_bytes = chunk_json_bytes(w->encoder, &place) + w->json_more;
 	chunk_seal(w->encoder, &w->order, &chunk, iov);
 	ck_assert_int_eq(writev(w->fd, iov, 2), chunk_stored_bytes(&chunk));
-	w->order.text_offset += input.text_bytes;
-	w->order.json_offset += w->order.json_bytes;
-	w->order.first_sequence += records;
+	w->order.start.offset += input.text_bytes;
+	w->order.start.json_offset += w->order.json_bytes;
+	w->order.start.sequence += records;
 }
 
 static void assert_found(struct segment_writer *w, const char *words)
@@ -105,7 +105,7 @@ START_TEST(chunks_that_follow_on_each_other_are_sound)
 	w.order.arrival_ms = w.order.last_arrival_ms = 1001;
 	put_chunk(&w, " record of", 0, CHUNK_OPEN_END | CHUNK_CONTINUES, NULL);
 	put_chunk(&w, " three chunks\n", 1, CHUNK_CONTINUES, NULL);
-	w.order.synced_offset = w.order.text_offset;
+	w.order.synced_offset = w.order.start.offset;
 	put_chunk(&w, "\n", 1, 0, NULL);
 	ck_assert_clean(&f);
 	ck_assert_uint_eq(f.summary.records, 4);
@@ -140,21 +140,21 @@ START_TEST(a_chunk_that_contradicts_itself_is_found)
 	struct fixture f;
 	struct segment_writer w;
 	start(&w, &f);
-	w.order.first_sequence = 0;
+	w.order.start.sequence = 0;
 	put_chunk(&w, "one\n", 1, 0, NULL);
-	w.order.first_sequence += (uint64_t)faults[_i].sequence_more;
+	w.order.start.sequence += (uint64_t)faults[_i].sequence_more;
 	w.order.arrival_ms += (uint64_t)faults[_i].arrival_more;
 	w.order.last_arrival_ms += (uint64_t)faults[_i].last_arrival_more;
 	if (faults[_i].synced_more)
-		w.order.synced_offset = w.order.text_offset + 5;
+		w.order.synced_offset = w.order.start.offset + 5;
 	put_chunk(&w, faults[_i].text, faults[_i].records, faults[_i].flags, NULL);
 	/* A sound one behind it: the end is not what is judged here. */
-	w.order.first_sequence = 1 + faults[_i].records + (uint64_t)faults[_i].sequence_more;
+	w.order.start.sequence = 1 + faults[_i].records + (uint64_t)faults[_i].sequence_more;
 	w.order.arrival_ms = w.order.last_arrival_ms = 1001;
 	w.order.synced_offset = 0;
 	bool open_end = faults[_i].flags & CHUNK_OPEN_END;
 	if (faults[_i].sequence_more < 0)
-		w.order.first_sequence = 2;
+		w.order.start.sequence = 2;
 	put_chunk(&w, "end\n", 1, open_end ? CHUNK_CONTINUES : 0, NULL);
 	assert_found(&w, faults[_i].words);
 	finish(&w);
@@ -176,12 +176,12 @@ START_TEST(json_that_does_not_add_up_is_found)
 	struct segment_writer w;
 	start(&w, &f);
 	put_chunk(&w, "one\n", 1, 0, NULL);
-	w.order.json_offset += (uint64_t)json_faults[_i].offset_more;
+	w.order.start.json_offset += (uint64_t)json_faults[_i].offset_more;
 	w.json_more = (uint64_t)json_faults[_i].bytes_more;
 	put_chunk(&w, "two\n", 1, 0, NULL);
 	w.json_more = 0;
 	if (json_faults[_i].offset_more < 0)
-		w.order.json_offset += 5;
+		w.order.start.json_offset += 5;
 	put_chunk(&w, "three\n", 1, 0, NULL);
 	assert_found(&w, json_faults[_i].words);
 	finish(&w);
@@ -213,7 +213,7 @@ START_TEST(the_first_record_of_a_shard_is_number_0)
 	struct fixture f;
 	struct segment_writer w;
 	start(&w, &f);
-	w.order.first_sequence = 1;
+	w.order.start.sequence = 1;
 	put_chunk(&w, "one\n", 1, 0, NULL);
 	assert_found(&w, "its sequence numbers do not go on");
 	finish(&w);
@@ -253,23 +253,23 @@ START_TEST(a_durable_record_without_its_end_is_left)
 	put_chunk(&w, "one\n", 1, 0, NULL);
 	put_chunk(&w, "a long", 0, CHUNK_OPEN_END, NULL);
 	struct disk disk = {.hook = NULL};
-	struct watermark mark = {.synced_offset = w.order.text_offset,
-		.synced_sequence = 1,
-		.synced_json_offset = w.order.json_offset};
+	struct watermark mark = {.synced.offset = w.order.start.offset,
+		.synced.sequence = 1,
+		.synced.json_offset = w.order.start.json_offset};
 	int fd = open(path_of(&f, "streams/s/shard-0000/synced", path), O_WRONLY | O_CREAT, 0600);
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	assert_found(&w, "the end of the last record is missing");
 	/* The watermark's sequence numbers are held against the text. */
-	mark.synced_offset = 2;
-	mark.synced_sequence = 7;
+	mark.synced.offset = 2;
+	mark.synced.sequence = 7;
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	ck_assert_int_eq(run_check(&f, false, NULL), 0);
 	ck_assert_said(&f, "text 2 is of record 0, but the watermark says 7");
 	/* ... and its JSON offsets. */
-	mark.synced_offset = 4;
-	mark.synced_sequence = 1;
-	mark.synced_json_offset = w.order.json_offset + 1;
-	mark.horizon_json_offset = 5;
+	mark.synced.offset = 4;
+	mark.synced.sequence = 1;
+	mark.synced.json_offset = w.order.start.json_offset + 1;
+	mark.horizon.json_offset = 5;
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	ck_assert_int_eq(run_check(&f, false, NULL), 0);
 	ck_assert_said(&f, "the next record as JSON is at");

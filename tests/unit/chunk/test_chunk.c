@@ -8,12 +8,12 @@
 
 static const struct chunk_order order = {
 	.owner = 0x1122334455667788,
-	.text_offset = 4711,
-	.first_sequence = 42,
+	.start.offset = 4711,
+	.start.sequence = 42,
 	.arrival_ms = 1700000000000,
 	.last_arrival_ms = 1700000000000 + UINT32_MAX,
 	.synced_offset = 4000,
-	.json_offset = 9000,
+	.start.json_offset = 9000,
 	.json_bytes = 1234,
 };
 
@@ -87,12 +87,12 @@ static void check_round_trip(const struct chunk_input *input)
 	ck_assert_int_eq(take_chunk(s.data, s.bytes, &c, &text, &meta), 0);
 	ck_assert(!memcmp(&c, &s.chunk, offsetof(struct chunk, incompatible)));
 	ck_assert_uint_eq(c.owner, order.owner);
-	ck_assert_uint_eq(c.text_offset, order.text_offset);
-	ck_assert_uint_eq(c.first_sequence, order.first_sequence);
+	ck_assert_uint_eq(c.text_offset, order.start.offset);
+	ck_assert_uint_eq(c.first_sequence, order.start.sequence);
 	ck_assert_uint_eq(c.arrival_ms, order.arrival_ms);
 	ck_assert_uint_eq(c.last_arrival_ms, order.last_arrival_ms);
 	ck_assert_uint_eq(c.synced_offset, order.synced_offset);
-	ck_assert_uint_eq(c.json_offset, order.json_offset);
+	ck_assert_uint_eq(c.json_offset, order.start.json_offset);
 	ck_assert_uint_eq(c.json_bytes, order.json_bytes);
 	ck_assert_uint_eq(c.text_bytes, input->text_bytes);
 	ck_assert_uint_eq(c.record_count, input->record_count);

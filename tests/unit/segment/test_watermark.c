@@ -21,12 +21,12 @@ static void store_marks(unsigned count)
 	struct watermark mark = {0};
 	fd = open(mark_path(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	for (unsigned i = 1; i <= count; i++) {
-		mark.synced_offset = i * 100;
-		mark.synced_sequence = i;
-		mark.synced_json_offset = i * 300;
-		mark.horizon_offset = i * 10;
-		mark.horizon_sequence = i / 2;
-		mark.horizon_json_offset = i * 30;
+		mark.synced.offset = i * 100;
+		mark.synced.sequence = i;
+		mark.synced.json_offset = i * 300;
+		mark.horizon.offset = i * 10;
+		mark.horizon.sequence = i / 2;
+		mark.horizon.json_offset = i * 30;
 		mark.horizon_arrival_ms = i * 1000;
 		ck_assert_int_eq(watermark_store(&disk, fd, OWNER, &mark), 0);
 		ck_assert_uint_eq(mark.counter, i);
@@ -47,12 +47,12 @@ START_TEST(the_last_one_stored_counts)
 	store_marks((unsigned)_i + 1);
 	ck_assert_int_eq(load(OWNER, &mark), 0);
 	ck_assert_uint_eq(mark.counter, _i + 1);
-	ck_assert_uint_eq(mark.synced_offset, (_i + 1) * 100);
-	ck_assert_uint_eq(mark.synced_sequence, _i + 1);
-	ck_assert_uint_eq(mark.horizon_offset, (_i + 1) * 10);
-	ck_assert_uint_eq(mark.horizon_sequence, (_i + 1) / 2);
-	ck_assert_uint_eq(mark.synced_json_offset, (_i + 1) * 300);
-	ck_assert_uint_eq(mark.horizon_json_offset, (_i + 1) * 30);
+	ck_assert_uint_eq(mark.synced.offset, (_i + 1) * 100);
+	ck_assert_uint_eq(mark.synced.sequence, _i + 1);
+	ck_assert_uint_eq(mark.horizon.offset, (_i + 1) * 10);
+	ck_assert_uint_eq(mark.horizon.sequence, (_i + 1) / 2);
+	ck_assert_uint_eq(mark.synced.json_offset, (_i + 1) * 300);
+	ck_assert_uint_eq(mark.horizon.json_offset, (_i + 1) * 30);
 	ck_assert_uint_eq(mark.horizon_arrival_ms, (_i + 1) * 1000);
 }
 END_TEST

@@ -180,7 +180,7 @@ enum { MANY = 40 }; /* segments */
 static size_t unsynced_count(void)
 {
 	pthread_mutex_lock(&shard->lock);
-	size_t count = shard->unsynced_count;
+	size_t count = shard->sync.unsynced_count;
 	pthread_mutex_unlock(&shard->lock);
 	return count;
 }

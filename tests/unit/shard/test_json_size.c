@@ -301,7 +301,7 @@ START_TEST(a_gap_ends_where_the_next_chunk_begins)
 	ck_assert_uint_eq(index->count, 3);
 	ck_assert(index->items[1].flags & INDEX_DAMAGED);
 	for (size_t i = 0; i < 3; i++)
-		ck_assert_uint_eq(index->items[i].json_offset, chunks[i].chunk.json_offset);
+		ck_assert_uint_eq(index->items[i].start.json_offset, chunks[i].chunk.json_offset);
 	close_all();
 }
 END_TEST
@@ -316,12 +316,12 @@ START_TEST(a_shard_without_segments_goes_on_at_its_horizon)
 	ck_assert_int_eq(unlink(segment_file(0)), 0);
 	struct watermark mark = {
 		.counter = 100,
-		.synced_offset = 4000,
-		.synced_sequence = 40,
-		.synced_json_offset = 9000,
-		.horizon_offset = 4000,
-		.horizon_sequence = 40,
-		.horizon_json_offset = 9000,
+		.synced.offset = 4000,
+		.synced.sequence = 40,
+		.synced.json_offset = 9000,
+		.horizon.offset = 4000,
+		.horizon.sequence = 40,
+		.horizon.json_offset = 9000,
 		.horizon_arrival_ms = UINT64_C(4000000000000),
 	};
 	const struct disk disk = {.hook = NULL};

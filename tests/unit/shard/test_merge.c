@@ -150,7 +150,7 @@ START_TEST(a_reader_that_holds_the_old_file_goes_on)
 	ck_assert_uint_eq(metric_get(&store->env.metrics.segments_merged), 1);
 	for (size_t i = 0; i < old->index.count; i++) {
 		const struct index_item *item = &old->index.items[i];
-		uint64_t text_bytes = index_item_end(&old->index, i) - item->text_offset;
+		uint64_t text_bytes = index_item_end(&old->index, i) - item->start.offset;
 		uint8_t *stored = malloc(item->stored_bytes), *got = malloc(text_bytes);
 		struct chunk c;
 		ck_assert_int_eq(
@@ -158,7 +158,7 @@ START_TEST(a_reader_that_holds_the_old_file_goes_on)
 			item->stored_bytes);
 		ck_assert_int_eq(segment_check_chunk(item, shard->tag, text_bytes, stored, &c), 0);
 		ck_assert_int_eq(chunk_decode(&c, chunk_frame_of(&c, stored), got), 0);
-		ck_assert(!memcmp(got, text + item->text_offset, text_bytes));
+		ck_assert(!memcmp(got, text + item->start.offset, text_bytes));
 		free(stored);
 		free(got);
 	}

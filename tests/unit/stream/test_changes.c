@@ -200,7 +200,7 @@ START_TEST(sync_of_a_removed_stream_outlives_its_waiter)
 	open_shard();
 	ck_assert_int_eq(try_append("trimmed\n"), 0);
 	pthread_mutex_lock(&shard->lock);
-	shard->horizon_offset = shard->size;
+	shard->horizon.offset = shard->end.offset;
 	pthread_mutex_unlock(&shard->lock);
 	ck_assert_int_eq(sfs_stream_remove(store, "orders"), 0);
 	struct sync_wait wait = SYNC_WAIT_INIT;

@@ -112,7 +112,7 @@ START_TEST(a_piece_of_a_long_record_is_no_place)
 	append_bytes("y\n", 2);
 	ck_assert_uint_gt(shard->active->index.count, 2);
 	for (size_t i = 1; i < shard->active->index.count; i++) {
-		uint64_t at = shard->active->index.items[i].text_offset;
+		uint64_t at = shard->active->index.items[i].start.offset;
 		ck_assert_int_eq(set(at), at == 3 << 20 ? 0 : -EINVAL);
 	}
 	ck_assert_uint_eq(get("billing", 0), 3 << 20);

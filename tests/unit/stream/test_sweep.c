@@ -156,7 +156,7 @@ static void check_there(const char *digest)
 static void set_horizon(uint64_t offset)
 {
 	SCOPED_LOCK(&shard->lock);
-	shard->horizon_offset = offset;
+	shard->horizon.offset = offset;
 }
 
 static void sweep_trimmed(void)
@@ -226,7 +226,7 @@ START_TEST(a_record_above_the_horizon_keeps_the_blob_of_one_below)
 	set_horizon(sfs_shard_size(shard) / (CLAIMS + 1) * CLAIMS);
 	sweep_trimmed();
 	ck_assert_uint_eq(count_blobs(), 1);
-	each_claim(shard->horizon_offset, check_there);
+	each_claim(shard->horizon.offset, check_there);
 }
 END_TEST
 
@@ -348,7 +348,7 @@ static void *check_claims(void *context)
 		while (atomic_load(&load.wanted))
 			usleep(100);
 		SCOPED_LOCK(&load.reading);
-		atomic_fetch_add(&load.checked, each_claim(shard->horizon_offset, check_there));
+		atomic_fetch_add(&load.checked, each_claim(shard->horizon.offset, check_there));
 	}
 	return NULL;
 }
@@ -392,7 +392,7 @@ START_TEST(a_sweep_goes_along_with_puts)
 		pthread_join(load.writers[i], NULL);
 	pthread_join(load.checker, NULL);
 	ck_assert_uint_gt(load.checked, 0);
-	each_claim(shard->horizon_offset, check_there);
+	each_claim(shard->horizon.offset, check_there);
 	trim_all();
 	sweep_trimmed();
 	ck_assert_uint_eq(count_blobs(), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Places in a shard's text: which record begins there, and when it came. */
-#ifndef STORE_POSITION_H
-#define STORE_POSITION_H
+#ifndef STORE_LOCATE_H
+#define STORE_LOCATE_H
 
 #include "shard.h"
 

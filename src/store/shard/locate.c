@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "position.h"
+#include "locate.h"
 
 #include "cleanup.h"
 #include "meta.h"
@@ -13,22 +13,22 @@ static uint64_t count_newlines(const uint8_t *text, size_t bytes)
 	return count;
 }
 
-/* Inside a chunk that begins at item->text_offset. */
+/* Inside a chunk that begins at item->start.offset. */
 static int sequence_within(struct sfs_shard *shard, const struct index_item *item, uint64_t offset,
 	uint64_t *ret_sequence)
 {
-	size_t bytes = (size_t)(offset - item->text_offset), got = 0;
+	size_t bytes = (size_t)(offset - item->start.offset), got = 0;
 	_cleanup_free_ uint8_t *text = malloc(bytes);
 	if (!text)
 		return -ENOMEM;
-	int r = sfs_shard_read(shard, item->text_offset, text, bytes, &got);
+	int r = sfs_shard_read(shard, item->start.offset, text, bytes, &got);
 	if (r < 0)
 		return r;
 	if (got < bytes)
 		return -EBADMSG;
 	if (text[bytes - 1] != '\n')
 		return -EINVAL;
-	*ret_sequence = item->first_sequence + count_newlines(text, bytes);
+	*ret_sequence = item->start.sequence + count_newlines(text, bytes);
 	return 0;
 }
 
@@ -37,13 +37,11 @@ int shard_sequence_at(struct sfs_shard *shard, uint64_t offset, uint64_t *ret_se
 	int r = shard_open(shard);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&shard->lock);
-	uint64_t size = shard->size, next_sequence = shard->next_sequence;
-	pthread_mutex_unlock(&shard->lock);
-	if (offset > size)
+	struct position end = shard_published(shard).end;
+	if (offset > end.offset)
 		return -EINVAL;
-	if (offset == size) {
-		*ret_sequence = next_sequence;
+	if (offset == end.offset) {
+		*ret_sequence = end.sequence;
 		return 0;
 	}
 	struct chunk_place place;
@@ -51,11 +49,11 @@ int shard_sequence_at(struct sfs_shard *shard, uint64_t offset, uint64_t *ret_se
 	if (r < 0)
 		return r;
 	segment_unref(place.segment);
-	if (place.item.text_offset != offset)
+	if (place.item.start.offset != offset)
 		return sequence_within(shard, &place.item, offset, ret_sequence);
 	if (place.item.flags & INDEX_CONTINUES)
 		return -EINVAL;
-	*ret_sequence = place.item.first_sequence;
+	*ret_sequence = place.item.start.sequence;
 	return 0;
 }
 
@@ -93,7 +91,7 @@ static int arrival_in_chunk(struct sfs_shard *shard, const struct chunk_place *p
 		return r;
 	if (got < item->stored_bytes)
 		return -EBADMSG;
-	r = segment_check_chunk(item, shard->tag, place->end - item->text_offset, stored, &chunk);
+	r = segment_check_chunk(item, shard->tag, place->end - item->start.offset, stored, &chunk);
 	if (r < 0)
 		return r;
 	if (sequence - chunk.first_sequence >= chunk.record_count)
@@ -110,7 +108,7 @@ int shard_arrival_at(
 		r = shard_chunk_at(shard, offset, &place);
 	if (r < 0)
 		return r;
-	if (place.item.text_offset == offset || !(place.item.flags & INDEX_HAS_META))
+	if (place.item.start.offset == offset || !(place.item.flags & INDEX_HAS_META))
 		*ret_arrival_ms = place.item.arrival_ms;
 	else
 		r = arrival_in_chunk(shard, &place, sequence, ret_arrival_ms);
