@@ -8,7 +8,6 @@
 #include "cleanup.h"
 #include "ops.h"
 #include "reply.h"
-#include "shard_name.h"
 #include "streamfs/shard.h"
 
 #define XATTR_PREFIX "user.streamfs."
@@ -28,8 +27,8 @@ static int render_parents(
 	size_t count;
 	int r = sfs_shard_parents(shard, &numbers, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		char name[SHARD_NAME_MAX];
-		shard_name(numbers[i], name);
+		char name[SFS_SHARD_NAME_MAX];
+		sfs_shard_name(numbers[i], name);
 		r = buf_printf(out, "%s%s", i ? "," : "", name);
 	}
 	return r;

@@ -146,8 +146,7 @@ static bool children_have(pid_t process, const struct opened *opened)
 	const char *task;
 	_cleanup_closedir_ DIR *dir = proc_open_dir(process, "task");
 	while (dir && dir_next(dir, &task) == 0 && task)
-		if (++tasks > TASKS_MAX ||
-			children_of_task_have(process, task, opened, &children))
+		if (++tasks > TASKS_MAX || children_of_task_have(process, task, opened, &children))
 			return true;
 	return false;
 }

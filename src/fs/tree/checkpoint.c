@@ -13,8 +13,8 @@
 #include "intent.h"
 #include "log.h"
 #include "number.h"
-#include "shard_name.h"
 #include "streamfs/consumer.h"
+#include "streamfs/shard.h"
 #include "tree.h"
 
 int checkpoint_identity(const struct node *dir, uint32_t number, struct node_identity *ret_id)
@@ -33,7 +33,7 @@ int checkpoint_forget(struct node *dir, const char *name)
 {
 	uint32_t number;
 	uint64_t offset;
-	if (!shard_name_parse(name, &number))
+	if (sfs_shard_parse_name(name, &number) < 0)
 		return -ENOENT;
 	int r = sfs_consumer_get(dir->id.stream, dir->id.consumer, number, &offset);
 	if (r == -EBADMSG)
@@ -47,7 +47,8 @@ int checkpoint_create(struct tree *tree, struct node *dir, const char *name, pid
 	struct node_identity *ret_id)
 {
 	uint32_t number;
-	if (!shard_name_parse(name, &number) || !sfs_stream_has_shard(dir->id.stream, number))
+	if (sfs_shard_parse_name(name, &number) < 0 ||
+		!sfs_stream_has_shard(dir->id.stream, number))
 		return -EPERM;
 	if (!sfs_consumer_exists(dir->id.stream, dir->id.consumer))
 		return -ENOENT;
@@ -102,9 +103,9 @@ static int parse_offset(const char *text, size_t bytes, uint64_t *ret_offset)
 
 static void log_refusal(const struct node *node, const char *reason)
 {
-	char stream[SFS_NAME_MAX + 1], shard[SHARD_NAME_MAX];
+	char stream[SFS_NAME_MAX + 1], shard[SFS_SHARD_NAME_MAX];
 	sfs_stream_name(node->id.stream, stream);
-	shard_name(node->id.number, shard);
+	sfs_shard_name(node->id.number, shard);
 	log_warning("%s/consumers/%s/%s: %s", stream, node->id.consumer, shard, reason);
 }
 

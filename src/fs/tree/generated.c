@@ -55,8 +55,8 @@ static int copy_text(const char *text, char **ret_text, size_t *ret_bytes)
 static int render_version(char **ret_text, size_t *ret_bytes)
 {
 	char text[128];
-	snprintf(text, sizeof(text), "streamfs %s\nformat %d\n", STREAMFS_VERSION,
-		SFS_STORE_FORMAT);
+	snprintf(
+		text, sizeof(text), "streamfs %s\nformat %d\n", STREAMFS_VERSION, SFS_STORE_FORMAT);
 	return copy_text(text, ret_text, ret_bytes);
 }
 

@@ -11,8 +11,8 @@
 #include "ino.h"
 #include "keyname.h"
 #include "names.h"
-#include "shard_name.h"
 #include "streamfs/consumer.h"
+#include "streamfs/shard.h"
 #include "tree.h"
 #include "upload.h"
 #include "view_path.h"
@@ -77,8 +77,8 @@ static int add_shards(struct listing *listing, struct sfs_stream *stream, const 
 	size_t count;
 	int r = sfs_stream_shards(stream, &numbers, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		char name[SHARD_NAME_MAX];
-		shard_name(numbers[i], name);
+		char name[SFS_SHARD_NAME_MAX];
+		sfs_shard_name(numbers[i], name);
 		uint64_t ino = consumer ? ino_checkpoint(stream, consumer, numbers[i])
 					: ino_file(stream, INO_LOCAL_SHARDS + numbers[i]);
 		r = add(listing, name, ino, S_IFREG);
@@ -141,8 +141,8 @@ static int add_view_shards(
 	size_t count;
 	int r = sfs_stream_shards(stream, &numbers, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		char name[SHARD_NAME_MAX];
-		shard_name(numbers[i], name);
+		char name[SFS_SHARD_NAME_MAX];
+		sfs_shard_name(numbers[i], name);
 		r = add_view(listing, stream, dir, name);
 	}
 	return r;

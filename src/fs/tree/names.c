@@ -10,8 +10,8 @@
 #include "consumer_dir.h"
 #include "ino.h"
 #include "intent.h"
-#include "shard_name.h"
 #include "streamfs/consumer.h"
+#include "streamfs/shard.h"
 #include "tree.h"
 #include "upload.h"
 #include "view_path.h"
@@ -148,7 +148,7 @@ static int resolve_in_stream(struct tree *tree, const struct node *dir, const ch
 		};
 		return 0;
 	}
-	if (!shard_name_parse(name, &number))
+	if (sfs_shard_parse_name(name, &number) < 0)
 		return resolve_view(dir, name, ret_id);
 	return resolve_shard(tree, dir, number, tid, ret_id);
 }
@@ -213,7 +213,8 @@ static int resolve_checkpoint(struct tree *tree, const struct node *dir, const c
 	pid_t tid, struct node_identity *ret_id)
 {
 	uint32_t number;
-	if (!shard_name_parse(name, &number) || !sfs_stream_has_shard(dir->id.stream, number) ||
+	if (sfs_shard_parse_name(name, &number) < 0 ||
+		!sfs_stream_has_shard(dir->id.stream, number) ||
 		!sfs_consumer_exists(dir->id.stream, dir->id.consumer))
 		return -ENOENT;
 	if (checkpoint_is_copied(tree, dir, number, tid))

@@ -9,7 +9,6 @@
 
 #include "cleanup.h"
 #include "ino.h"
-#include "shard_name.h"
 #include "streamfs/shard.h"
 #include "streamfs/stream.h"
 #include "upload.h"
@@ -249,7 +248,7 @@ int node_tail(const struct node *node, char *buffer, size_t bytes)
 	if (in_drop)
 		upload_name(node->id.upload, name);
 	else if (node->id.shard)
-		shard_name(ino_shard_number(node->id.ino), name);
+		sfs_shard_name(ino_shard_number(node->id.ino), name);
 	int n = path ? snprintf(buffer, bytes, "/%s/keys/%s", stream, path->name)
 		     : snprintf(buffer, bytes, "/%s%s/%s", stream, in_drop ? "/drop" : "", name);
 	return n < 0 || (size_t)n >= bytes ? -ENAMETOOLONG : 0;

@@ -8,7 +8,7 @@
 
 #include "clock.h"
 #include "keyname.h"
-#include "shard_name.h"
+#include "streamfs/shard.h"
 #include "when.h"
 
 struct view_path *view_path_new(enum view_path_kind kind, enum sfs_view_start start, bool json)
@@ -141,7 +141,7 @@ static int resolve_in_top(
 		return done(view_path_new(VIEW_PATH_SINCE, SFS_FROM_TIME, false), ret_path);
 	if (!dir && strcmp(name, "live") == 0)
 		return done(view_path_new(VIEW_PATH_TOP, SFS_FROM_NOW, false), ret_path);
-	if (!dir || !shard_name_parse(name, &number))
+	if (!dir || sfs_shard_parse_name(name, &number) < 0)
 		return -ENOENT;
 	int r = file_below(dir, VIEW_PATH_SHARD, ret_path);
 	if (r == 0)
