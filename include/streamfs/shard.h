@@ -39,6 +39,15 @@ enum { SFS_SHARD_NAME_MAX = 20 }; /* bytes, with the NUL */
 SFS_API void sfs_shard_name(uint32_t number, char name[SFS_SHARD_NAME_MAX]);
 SFS_API int sfs_shard_parse_name(const char *name, uint32_t *ret_number);
 
+/* The part of it that changes with every append and trim. */
+struct sfs_shard_extent {
+	uint64_t size_bytes;
+	uint64_t horizon_offset;
+	uint64_t last_arrival_ms;
+	uint64_t stored_bytes;
+	uint64_t quarantined_bytes;
+};
+
 SFS_API struct sfs_shard *sfs_shard_ref(struct sfs_shard *shard);
 SFS_API void sfs_shard_unref(struct sfs_shard *shard); /* NULL is fine */
 
@@ -50,7 +59,9 @@ SFS_API void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_
  */
 SFS_API int sfs_shard_parents(
 	const struct sfs_shard *shard, uint32_t **ret_numbers, size_t *ret_count);
-/* Bytes of published text. Cheaper than the whole info. */
+/* As sfs_shard_info(), but cheap. All figures are of one moment. */
+SFS_API void sfs_shard_extent(struct sfs_shard *shard, struct sfs_shard_extent *ret_extent);
+/* Bytes of published text. The cheapest. */
 SFS_API uint64_t sfs_shard_size(struct sfs_shard *shard);
 
 /*

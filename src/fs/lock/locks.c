@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cleanup.h"
@@ -54,7 +55,7 @@ struct lock_table {
 	struct file_tree files;
 	struct waiter_list waiters; /* of all files */
 	uint64_t searches;
-	unsigned count; /* held, spare and waiting */
+	atomic_uint count; /* held, spare and waiting; read without the mutex, too */
 };
 
 static int compare_files(const struct lock_file *a, const struct lock_file *b)
@@ -451,6 +452,9 @@ void lock_release_owner(struct lock_table *t, uint64_t ino, enum lock_kind kind,
 {
 	struct waiter_list done = TAILQ_HEAD_INITIALIZER(done);
 	struct held *h, *next;
+	/* Every close(2) of a mount that nobody locks anything on comes here. */
+	if (atomic_load(&t->count) == 0)
+		return;
 	pthread_mutex_lock(&t->mutex);
 	struct lock_file *file = find_file(t, ino);
 	if (file) {

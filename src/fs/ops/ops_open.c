@@ -52,9 +52,9 @@ static int make_handle(const struct opening *o, enum handle_kind kind, struct ha
 /* A short read tells the page cache of an end, so what can be read short must not go through it. */
 static bool can_be_cached(struct sfs_shard *shard)
 {
-	struct sfs_shard_info info;
-	sfs_shard_info(shard, &info);
-	return info.horizon_offset == 0 && info.quarantined_bytes == 0;
+	struct sfs_shard_extent extent;
+	sfs_shard_extent(shard, &extent);
+	return extent.horizon_offset == 0 && extent.quarantined_bytes == 0;
 }
 
 static int open_reader(const struct opening *o, struct handle **ret_handle)

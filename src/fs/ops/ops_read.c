@@ -33,47 +33,38 @@ static int read_text(const struct text_handle *text, uint64_t offset, void *buff
 }
 
 /*
- * Whether a read brought less than there is in a file of this size. The page cache would take its
- * end for the file's, and add zeros.
+ * Reads of pages go through the page cache, which takes a short read for the end of the file and
+ * adds zeros. So they are read to the end of the file or of the page, or they fail.
  */
-static bool is_short(uint64_t size, uint64_t offset, size_t bytes, size_t n)
-{
-	return offset < size && n < bytes && n < size - offset;
-}
-
 static int read_blob(
 	struct sfs_blob *blob, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
 {
+	uint64_t size = sfs_blob_size(blob);
 	size_t n;
 	int r = sfs_blob_read(blob, offset, buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	if (is_short(sfs_blob_size(blob), offset, bytes, n))
+	if (n < bytes && offset < size && n < size - offset)
 		return -EBADMSG;
 	*ret_bytes = n;
 	return 0;
 }
 
-/* A trim can come in the middle of a read. */
-static bool is_trimmed(struct sfs_shard *shard, uint64_t offset)
-{
-	struct sfs_shard_info info;
-	sfs_shard_info(shard, &info);
-	return info.horizon_offset > offset;
-}
-
-/* For a page of the kernel: what stands at that offset, all of it, or -ESTALE, -EBADMSG. */
+/*
+ * Only the next read shows why one was short: it brings nothing at the end of the file, or the text
+ * that came meanwhile, or it fails: -EBADMSG for damage, -ESTALE for what a trim has taken.
+ */
 static int read_shard_page(
-	struct sfs_shard *shard, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
+	struct sfs_shard *shard, uint64_t offset, char *buffer, size_t bytes, size_t *ret_bytes)
 {
-	uint64_t size = sfs_shard_size(shard);
-	size_t n;
-	int r = sfs_shard_read_page(shard, offset, buffer, bytes, &n);
-	if (r < 0)
-		return r;
-	if (is_short(size, offset, bytes, n))
-		return is_trimmed(shard, offset) ? -ESTALE : -EBADMSG;
-	*ret_bytes = n;
+	size_t done = 0, n;
+	do {
+		int r = sfs_shard_read_page(shard, offset + done, buffer + done, bytes - done, &n);
+		if (r < 0)
+			return r;
+		done += n;
+	} while (n > 0 && done < bytes);
+	*ret_bytes = done;
 	return 0;
 }
 
@@ -82,11 +73,11 @@ static int read_shard(struct handle *handle, struct reading *reading, uint64_t o
 	size_t bytes, size_t *ret_bytes)
 {
 	struct sfs_shard *shard = handle->node->id.shard;
-	struct sfs_shard_info info;
+	struct sfs_shard_extent extent;
 	uint64_t at;
 	size_t n;
-	sfs_shard_info(shard, &info);
-	struct reading_file file = {info.horizon_offset, info.size_bytes};
+	sfs_shard_extent(shard, &extent);
+	struct reading_file file = {extent.horizon_offset, extent.size_bytes};
 	SCOPED_LOCK(&handle->lock);
 	int r = reading_map(reading, offset, &file, &bytes, &at);
 	if (r == 0)
@@ -132,7 +123,7 @@ static int read_view_page(
 	int r = sfs_view_pread(path->view, offset, buffer, bytes, &n);
 	if (r < 0)
 		return r;
-	if (is_short(size, offset, bytes, n))
+	if (n < bytes && offset < size && n < size - offset)
 		return -EBADMSG;
 	*ret_bytes = n;
 	return 0;
@@ -195,14 +186,14 @@ void op_read(
 static uint64_t horizon_of(struct node *node)
 {
 	struct view_path *path = node->id.view_path;
-	struct sfs_shard_info info = {0};
+	struct sfs_shard_extent extent = {0};
 	if (node->id.kind == NODE_VIEW && path->view) {
 		SCOPED_LOCK(&path->lock);
 		return sfs_view_horizon(path->view);
 	}
 	if (node->id.shard)
-		sfs_shard_info(node->id.shard, &info);
-	return info.horizon_offset;
+		sfs_shard_extent(node->id.shard, &extent);
+	return extent.horizon_offset;
 }
 
 /* Data is from the trim horizon to the end, without holes. */

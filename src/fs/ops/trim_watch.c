@@ -57,9 +57,9 @@ static void forget(void *context, struct node *node)
 static void on_trim(void *context, struct sfs_shard *shard)
 {
 	struct fs *fs = context;
-	struct sfs_shard_info info;
-	sfs_shard_info(shard, &info);
-	struct trimmed trimmed = {fs, info.horizon_offset};
+	struct sfs_shard_extent extent;
+	sfs_shard_extent(shard, &extent);
+	struct trimmed trimmed = {fs, extent.horizon_offset};
 	node_each_reader(&fs->tree.nodes, shard, forget, &trimmed);
 }
 

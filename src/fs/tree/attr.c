@@ -104,10 +104,10 @@ static void fill_stream_times(const struct node *node, struct stat *attr)
 
 static void fill_shard(const struct node *node, struct stat *attr)
 {
-	struct sfs_shard_info info;
-	sfs_shard_info(node->id.shard, &info);
-	set_size(attr, info.size_bytes, info.stored_bytes);
-	set_times(attr, info.last_arrival_ms);
+	struct sfs_shard_extent extent;
+	sfs_shard_extent(node->id.shard, &extent);
+	set_size(attr, extent.size_bytes, extent.stored_bytes);
+	set_times(attr, extent.last_arrival_ms);
 	attr->st_blksize = LARGE_BLOCK;
 }
 
@@ -141,9 +141,9 @@ static void fill_view(const struct node *node, struct stat *attr)
 	attr->st_blksize = LARGE_BLOCK;
 	if (!view_path_has_size(path))
 		return;
-	struct sfs_shard_info info;
-	sfs_shard_info(node->id.shard, &info);
-	set_times(attr, info.last_arrival_ms);
+	struct sfs_shard_extent extent;
+	sfs_shard_extent(node->id.shard, &extent);
+	set_times(attr, extent.last_arrival_ms);
 	SCOPED_LOCK(&path->lock);
 	uint64_t bytes = sfs_view_size(path->view);
 	set_size(attr, bytes, bytes);

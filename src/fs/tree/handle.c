@@ -125,11 +125,15 @@ int handle_note_lock_owner(struct handle *handle, uint64_t owner)
 	for (size_t i = 0; i < handle->lock_owners.count; i++)
 		if (handle->lock_owners.items[i] == owner)
 			return 0;
+	atomic_store(&handle->lock_noted, true);
 	return vector_push(&handle->lock_owners, owner);
 }
 
 void handle_forget_lock_owner(struct handle *handle, uint64_t owner)
 {
+	/* The owner's own lock was noted before the close that makes it forget. */
+	if (!atomic_load(&handle->lock_noted))
+		return;
 	SCOPED_LOCK(&handle->lock);
 	for (size_t i = handle->lock_owners.count; i-- > 0;)
 		if (handle->lock_owners.items[i] == owner)

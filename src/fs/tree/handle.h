@@ -70,6 +70,7 @@ struct handle {
 
 	pthread_mutex_t lock;
 	VECTOR(, uint64_t) lock_owners; /* lock; of POSIX locks, not given back by a close since */
+	atomic_bool lock_noted;		/* there was ever one in lock_owners */
 
 	union { /* by kind */
 		struct shard_handle shard;

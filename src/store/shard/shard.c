@@ -158,6 +158,20 @@ void sfs_shard_info(struct sfs_shard *shard, struct sfs_shard_info *ret_info)
 	memcpy(ret_info->hash_last, last, sizeof last);
 }
 
+void sfs_shard_extent(struct sfs_shard *shard, struct sfs_shard_extent *ret_extent)
+{
+	(void)shard_open(shard);
+	SCOPED_LOCK(&shard->lock);
+	*ret_extent = (struct sfs_shard_extent){
+		.size_bytes = shard->end.offset,
+		.horizon_offset = shard->horizon.offset,
+		.last_arrival_ms =
+			shard->last_arrival_ms ? shard->last_arrival_ms : shard->created_ms,
+		.stored_bytes = shard->stored_bytes,
+		.quarantined_bytes = shard->gap_bytes,
+	};
+}
+
 int sfs_shard_parents(const struct sfs_shard *shard, uint32_t **ret_numbers, size_t *ret_count)
 {
 	size_t bytes = shard->parent_count * sizeof(uint32_t);

@@ -78,8 +78,15 @@ static void check_text_of(size_t i)
 	const struct model_shard *s = &model.shards[i];
 	uint64_t from = offset_in(s, horizons[i]);
 	struct sfs_shard_info info;
+	struct sfs_shard_extent extent;
 	sfs_shard_info(s->shard, &info);
+	sfs_shard_extent(s->shard, &extent);
 	ck_assert_uint_eq(info.horizon_offset, from);
+	ck_assert_uint_eq(extent.horizon_offset, from);
+	ck_assert_uint_eq(extent.size_bytes, info.size_bytes);
+	ck_assert_uint_eq(extent.stored_bytes, info.stored_bytes);
+	ck_assert_uint_eq(extent.last_arrival_ms, info.last_arrival_ms);
+	ck_assert_uint_eq(extent.quarantined_bytes, info.quarantined_bytes);
 	ck_assert_uint_eq(info.first_sequence, horizons[i]);
 	ck_assert_uint_eq(info.next_sequence, record_count(s));
 	ck_assert_uint_eq(info.size_bytes, s->size);
