@@ -7,6 +7,8 @@
 
 #include "cleanup.h"
 #include "diag.h"
+#include "remove_tree.h"
+#include "store_directory.h"
 #include "store_document.h"
 #include "store.h"
 #include "stream.h"
@@ -263,7 +265,7 @@ static int open_store(struct check *check, struct sfs_diag *diag)
 		diag_set(diag, "%s: %s", store->path, r == -ENOENT ? "not a store" : strerror(-r));
 		return r;
 	}
-	int r = store_lock(store, diag);
+	int r = store_directory_lock(store, diag);
 	return r < 0 ? r : open_blob_dir(check, diag);
 }
 
@@ -277,7 +279,7 @@ static void check_half_made(struct check *check, const char *name)
 	if (check->options->repair) {
 		r = disk_unlink(&store->env.disk, store->env.streams_dir, name);
 		if (r == -EISDIR || r == -EPERM)
-			r = store_remove_tree(store, store->env.streams_dir, name);
+			r = remove_tree(&store->env.disk, store->env.streams_dir, name);
 	}
 	check_finding(check, r == 0, "streams/%s: left behind by the making or removal of a stream",
 		name);

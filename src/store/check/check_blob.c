@@ -131,6 +131,12 @@ static int walk_blobs(struct stream_check *s)
 	return r;
 }
 
+static int open_blobs(struct sfs_stream *stream)
+{
+	SCOPED_RDLOCK(&stream->home.lock);
+	return stream_blobs_open(stream, false);
+}
+
 int check_blobs(struct stream_check *s)
 {
 	const struct sfs_store *store = s->check->store;
@@ -142,7 +148,7 @@ int check_blobs(struct stream_check *s)
 			s->stream->home.name, store->uuid, (unsigned long long)s->stream->id);
 	if (store->blob_dir >= 0 && !s->check->has_document)
 		return 0; /* where they are was in the document */
-	int r = stream_blobs_open(s->stream, false);
+	int r = open_blobs(s->stream);
 	if (r < 0)
 		return check_trouble(s->check, s->blob_path, r);
 	if (s->stream->blobs.dir >= 0)

@@ -7,6 +7,7 @@
 #include "shard_name.h"
 #include "store.h"
 #include "stream.h"
+#include "streams_dir.h"
 #include "trace.h"
 
 #include <stdio.h>
@@ -89,7 +90,7 @@ static void remove_directory(struct sfs_stream *stream, struct sfs_shard *shard)
 			&store->env.disk, store->env.streams_dir, from, store->env.streams_dir, to);
 	pthread_rwlock_unlock(&stream->home.lock);
 	if (r == 0)
-		(void)store_remove_stream(store, aside);
+		(void)streams_dir_remove(store, aside);
 }
 
 int emptied_shards_drop(struct sfs_stream *stream)

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another number of shards: the hash space is divided anew. An open shard whose range is one of the
- * new ones goes on; the others close, and new ones carry the next numbers and the closed ones that
- * they follow on as their parents. In a stream that never held a record numbering starts over
- * instead, and shards that stay keep their object, so that open writers go on.
- *
  * The happy path: lay out the new table and make the directories of its new shards, durably, while
  * appends go on; then, with home.lock held exclusively, so that every append that began has
  * ended, replace stream.json, which is the one step that counts, and let the new table take effect.
@@ -13,12 +8,16 @@
  * Failure, or death at any moment, leaves the old table or the new one. Directories that no table
  * names are empty; they are removed, or used by the next shard of that number.
  */
+#include "reshape.h"
+
 #include "cleanup.h"
 #include "diag.h"
+#include "lock.h"
 #include "shard.h"
 #include "store.h"
 #include "stream.h"
 #include "syncer.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,6 +41,7 @@ static bool same_hash(struct hash_key a, struct hash_key b)
 /* Whether a shard has, or had, records. The caller holds home.lock. */
 static int was_used(struct sfs_stream *stream, bool *ret_used)
 {
+	ASSERT_RDLOCKED(&stream->home.lock);
 	bool used = stream->table.next_number != stream->table.count;
 	for (size_t i = 0; !used && i < stream->table.count; i++) {
 		struct sfs_shard *shard = stream->table.shards[i];
@@ -209,6 +209,7 @@ static void remove_directories(const struct reshape *p)
 
 static void exchange(struct sfs_stream *stream, struct shard_table *table)
 {
+	ASSERT_WRLOCKED(&stream->home.lock);
 	const struct shard_table old = stream->table;
 	stream->table = *table;
 	*table = old;
@@ -274,6 +275,8 @@ static void take_back(struct reshape *p, struct shard_table *table)
 static void close_shard(struct sfs_shard *shard)
 {
 	pthread_mutex_lock(&shard->lock);
+	TRACE(reshard, "shard %u closes at %llu", shard->number,
+		(unsigned long long)shard->end.offset);
 	shard->closed = true;
 	shard->closing = false;
 	pthread_cond_broadcast(&shard->grown);
@@ -338,16 +341,21 @@ static int try_reshape(struct sfs_stream *stream, struct settings *settings, str
 {
 	struct reshape p = {.stream = stream, .count = settings->shards};
 	bool used = false;
+	ASSERT_LOCKED(&stream->change_lock);
 	pthread_rwlock_rdlock(&stream->home.lock);
 	int r = was_used(stream, &used);
 	p.anew = !used;
 	if (r == 0)
 		r = lay_out(&p, diag);
 	pthread_rwlock_unlock(&stream->home.lock);
+	TRACE(reshard, "stream %llu: %u open shards, %u of them new from %u on%s: %d",
+		(unsigned long long)stream->id, p.count, p.fresh_count, p.first_number,
+		p.anew ? "; numbering starts over" : "", r);
 	if (r == 0)
 		r = make_directories(&p);
 	if (r == 0)
 		r = commit(&p, settings);
+	TRACE(reshard, "stream %llu: change of the table: %d", (unsigned long long)stream->id, r);
 	if (r < 0)
 		remove_directories(&p);
 	reshape_fini(&p);

@@ -4,6 +4,7 @@
 #include "diag.h"
 #include "document.h"
 #include "format.h"
+#include "lock.h"
 #include "owner_json.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 int store_document_save(struct sfs_store *store)
 {
+	ASSERT_LOCKED(&store->config_lock);
 	_cleanup_json_ json_t *document = json_pack("{s:i,s:{s:[],s:[]},s:s,s:I,s:o,s:o}", "format",
 		FORMAT_VERSION, "features", "compatible", "incompatible", "uuid", store->uuid,
 		"next_id", (json_int_t)store->reserved_id, "owner", owner_to_json(&store->owner),

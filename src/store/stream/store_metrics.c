@@ -6,6 +6,7 @@
 #include "shard_name.h"
 #include "store.h"
 #include "stream.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,8 +4,9 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "consumers.h"
+#include "reshape.h"
 #include "stream_document.h"
-#include "store_document.h"
+#include "settings_dump.h"
 #include "lock.h"
 #include "shard.h"
 #include "syncer.h"
@@ -35,7 +36,7 @@ struct sfs_stream *stream_new(struct sfs_store *store, const char *name)
 	pthread_mutex_init(&stream->change_lock, NULL);
 	pthread_mutex_init(&stream->retain_lock, NULL);
 	pthread_mutex_init(&stream->blobs_lock, NULL);
-	waiters_init(&stream->waiters);
+	view_waiters_init(&stream->waiters);
 	consumers_init(&stream->consumers);
 	blobs_init(&stream->blobs, &store->env.disk, -1);
 	stream->blobs.stop = &store->env.closing;
@@ -71,7 +72,7 @@ void stream_free(struct sfs_stream *stream)
 	pthread_mutex_destroy(&stream->blobs_lock);
 	pthread_mutex_destroy(&stream->change_lock);
 	pthread_mutex_destroy(&stream->retain_lock);
-	waiters_fini(&stream->waiters);
+	view_waiters_fini(&stream->waiters);
 	home_fini(&stream->home);
 	free(stream);
 }
@@ -88,12 +89,12 @@ void sfs_stream_unref(struct sfs_stream *stream)
 		stream_free(stream);
 }
 
-void shard_owner_ref(struct sfs_shard *shard)
+void stream_ref_shard(struct sfs_shard *shard)
 {
 	sfs_stream_ref(shard->stream);
 }
 
-bool shard_owner_try_ref(struct sfs_shard *shard)
+bool stream_try_ref_shard(struct sfs_shard *shard)
 {
 	unsigned refs = atomic_load(&shard->stream->refs);
 	while (refs)
@@ -102,7 +103,7 @@ bool shard_owner_try_ref(struct sfs_shard *shard)
 	return false;
 }
 
-void shard_owner_unref(struct sfs_shard *shard)
+void stream_unref_shard(struct sfs_shard *shard)
 {
 	sfs_stream_unref(shard->stream);
 }
@@ -117,14 +118,28 @@ struct sfs_shard *stream_new_shard(struct sfs_stream *stream, uint32_t number)
 	return shard;
 }
 
+/* Waits on the shard end; appends to it fail. */
+static void set_removed(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	shard->removed = true;
+	pthread_cond_broadcast(&shard->grown);
+}
+
 void stream_retire(struct sfs_stream *stream, struct sfs_shard *shard)
 {
 	ASSERT_WRLOCKED(&stream->home.lock);
 	assert(stream->retired.count < stream->retired.capacity);
 	stream->retired.items[stream->retired.count++] = shard;
-	SCOPED_LOCK(&shard->lock);
-	shard->removed = true;
-	pthread_cond_broadcast(&shard->grown);
+	set_removed(shard);
+}
+
+void stream_set_removed(struct sfs_stream *stream)
+{
+	ASSERT_WRLOCKED(&stream->home.lock);
+	assert(stream->home.removed);
+	for (size_t i = 0; i < stream->table.count; i++)
+		set_removed(stream->table.shards[i]);
 }
 
 size_t stream_route(const struct sfs_stream *stream, const char *key, size_t bytes)
@@ -146,28 +161,26 @@ uint64_t sfs_stream_id(const struct sfs_stream *stream)
 
 void sfs_stream_name(struct sfs_stream *stream, char name[SFS_NAME_MAX + 1])
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
+	SCOPED_RDLOCK(&stream->home.lock);
 	memcpy(name, stream->home.name, sizeof stream->home.name);
-	pthread_rwlock_unlock(&stream->home.lock);
 }
 
 void sfs_stream_owner(struct sfs_stream *stream, struct sfs_owner *ret_owner)
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
+	SCOPED_RDLOCK(&stream->home.lock);
 	*ret_owner = stream->owner;
-	pthread_rwlock_unlock(&stream->home.lock);
 }
 
 void sfs_stream_times(struct sfs_stream *stream, uint64_t *ret_created_ms, uint64_t *ret_changed_ms)
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
+	SCOPED_RDLOCK(&stream->home.lock);
 	*ret_created_ms = stream->created_ms;
 	*ret_changed_ms = stream->changed_ms;
-	pthread_rwlock_unlock(&stream->home.lock);
 }
 
 int stream_save(struct sfs_stream *stream)
 {
+	ASSERT_WRLOCKED(&stream->home.lock);
 	if (stream->store->env.read_only)
 		return -EROFS;
 	if (stream->home.removed)
@@ -176,9 +189,11 @@ int stream_save(struct sfs_stream *stream)
 	return stream_document_save(stream, stream->home.name);
 }
 
-/* A failed stream_save(): the new document may stand all the same, so the old one is written. */
+/* After a failed stream_save(): the new document may stand all the same, so the old one is
+ * written once more. */
 static void save_back(struct sfs_stream *stream, uint64_t changed_ms)
 {
+	ASSERT_WRLOCKED(&stream->home.lock);
 	stream->changed_ms = changed_ms;
 	if (!stream->store->env.read_only && !stream->home.removed)
 		(void)stream_document_save(stream, stream->home.name);
@@ -195,7 +210,7 @@ int stream_touch(struct sfs_stream *stream, uint64_t *ret_changed_ms)
 	return r;
 }
 
-void stream_touch_undo(struct sfs_stream *stream, uint64_t changed_ms)
+void stream_untouch(struct sfs_stream *stream, uint64_t changed_ms)
 {
 	save_back(stream, changed_ms);
 }
@@ -215,26 +230,10 @@ int sfs_stream_set_owner(struct sfs_stream *stream, const struct sfs_owner *owne
 	return r;
 }
 
-static int dump_settings(const struct settings *settings, char **ret_json, size_t *ret_bytes)
-{
-	json_t *json = settings_to_json(settings);
-	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-	json_decref(json);
-	if (!text)
-		return -ENOMEM;
-	size_t bytes = strlen(text);
-	text[bytes] = '\n';
-	*ret_json = text;
-	*ret_bytes = bytes + 1;
-	return 0;
-}
-
 int sfs_stream_config(struct sfs_stream *stream, char **ret_json, size_t *ret_bytes)
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
-	int r = dump_settings(&stream->home.settings, ret_json, ret_bytes);
-	pthread_rwlock_unlock(&stream->home.lock);
-	return r;
+	SCOPED_RDLOCK(&stream->home.lock);
+	return settings_dump(&stream->home.settings, ret_json, ret_bytes);
 }
 
 /* With the same number of shards. Swaps the old settings for the new. */
@@ -286,34 +285,7 @@ int sfs_stream_patch_config(
 	if (stream->store->env.read_only)
 		return -EROFS;
 	int r = patch_config(stream, json, bytes, diag);
-	stream_wake(stream);
-	return r;
-}
-
-int sfs_store_defaults(struct sfs_store *store, char **ret_json, size_t *ret_bytes)
-{
-	SCOPED_LOCK(&store->config_lock);
-	return dump_settings(&store->defaults, ret_json, ret_bytes);
-}
-
-int sfs_store_patch_defaults(
-	struct sfs_store *store, const char *json, size_t bytes, struct sfs_diag *diag)
-{
-	if (store->env.read_only)
-		return -EROFS;
-	SCOPED_LOCK(&store->config_lock);
-	struct settings settings;
-	int r = settings_patch(&store->defaults, json, bytes, diag, &settings);
-	if (r < 0)
-		return r;
-	struct settings before = store->defaults;
-	store->defaults = settings;
-	r = store_document_save(store);
-	if (r < 0) {
-		store->defaults = before;
-		(void)store_document_save(store); /* the new one may stand all the same */
-	}
-	settings_fini(r < 0 ? &settings : &before);
+	view_waiters_wake_all(stream);
 	return r;
 }
 
@@ -334,10 +306,8 @@ int sfs_stream_shards(struct sfs_stream *stream, uint32_t **ret_numbers, size_t 
 
 bool sfs_stream_has_shard(struct sfs_stream *stream, uint32_t number)
 {
-	pthread_rwlock_rdlock(&stream->home.lock);
-	bool has = !stream->home.removed && shard_table_find(&stream->table, number);
-	pthread_rwlock_unlock(&stream->home.lock);
-	return has;
+	SCOPED_RDLOCK(&stream->home.lock);
+	return !stream->home.removed && shard_table_find(&stream->table, number);
 }
 
 int sfs_stream_shard(struct sfs_stream *stream, uint32_t number, struct sfs_shard **ret_shard)

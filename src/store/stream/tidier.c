@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "shard.h"
 #include "stream.h"
+#include "streams.h"
 #include "stream_sweep.h"
 #include "retention.h"
 

@@ -185,7 +185,7 @@ int trim_stream(
 	int r = trim_locked(stream, position, diag, &moved);
 	pthread_mutex_unlock(&stream->change_lock);
 	if (moved) {
-		stream_wake(stream);
+		view_waiters_wake_all(stream);
 		tidier_sweep_trimmed(stream);
 	}
 	return r;

@@ -280,9 +280,9 @@ static bool might_have(struct sfs_view *view)
 bool sfs_view_wait(struct sfs_view *view, struct sfs_waiter *waiter)
 {
 	struct sfs_shard *shard = view->shard ? view->shard : fan_in_growing(&view->fan_in);
-	waiters_add(waiter, view->stream, shard);
+	view_waiters_add(waiter, view->stream, shard);
 	/* A waiter that is on its list no more is being called: that is its answer. */
-	bool again = might_have(view) && waiters_remove(waiter);
+	bool again = might_have(view) && view_waiters_remove(waiter);
 	TRACE(live, "stream %" PRIu64 ": a view %s", view->stream->id,
 		again ? "has more already" : "waits");
 	return again;
@@ -290,5 +290,5 @@ bool sfs_view_wait(struct sfs_view *view, struct sfs_waiter *waiter)
 
 bool sfs_view_cancel(struct sfs_waiter *waiter)
 {
-	return waiters_remove(waiter);
+	return view_waiters_remove(waiter);
 }

@@ -101,7 +101,7 @@ static int end_append(struct workspace *workspace, struct sfs_shard *shard, int 
 	}
 	shard_append_commit(shard);
 	if (workspace->due)
-		waiters_take(shard, workspace->due);
+		view_waiters_take(shard, workspace->due);
 	return 0;
 }
 

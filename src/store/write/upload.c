@@ -214,7 +214,7 @@ int sfs_upload_commit(struct sfs_upload *upload, const char *key, size_t key_byt
 	workspace->due = &due;
 	int r = commit(upload, workspace,
 		(struct key_text){key, sfs_key_valid(key, key_bytes) ? key_bytes : 0});
-	waiters_wake(&due);
+	view_waiters_wake(&due);
 	workspace_give(workspace, store);
 	return r;
 }

@@ -224,7 +224,7 @@ int sfs_writer_write(struct sfs_writer *writer, const void *data, size_t bytes, 
 		if (piece > CHUNK_TEXT_TARGET)
 			piece = CHUNK_TEXT_TARGET;
 		int r = write_piece(writer, (const char *)data + done, piece, &taken);
-		waiters_wake(&writer->due);
+		view_waiters_wake(&writer->due);
 		if (r < 0 && !done)
 			return r;
 		done += taken;

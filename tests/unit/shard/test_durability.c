@@ -473,7 +473,10 @@ START_TEST(blobs_elsewhere_go_with_their_stream_though_never_opened)
 	testdir_open(&blobs);
 	options.blob_dir = blobs.path;
 	open_store();
-	ck_assert_int_eq(stream_blobs_open(stream, true), 0);
+	{
+		SCOPED_RDLOCK(&stream->home.lock);
+		ck_assert_int_eq(stream_blobs_open(stream, true), 0);
+	}
 	int n = snprintf(path, sizeof path, "%s/%s/%u", blobs.path, store->uuid, 1u);
 	ck_assert(exists(path));
 	memset(hex, 'a', 64);

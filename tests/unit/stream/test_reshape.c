@@ -158,6 +158,7 @@ static void check_model(void)
 /* Every key goes to the open shard whose range has it. */
 static void check_routing(void)
 {
+	SCOPED_RDLOCK(&stream->home.lock);
 	for (int i = 0; i < 200; i++) {
 		char key[24];
 		snprintf(key, sizeof key, "key-%d", i);

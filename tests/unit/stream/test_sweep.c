@@ -18,7 +18,10 @@ static void put_orphans(unsigned first, unsigned count)
 {
 	struct payload payload;
 	payload_init(&payload, NULL);
-	ck_assert_int_eq(stream_blobs_open(stream, true), 0);
+	{
+		SCOPED_RDLOCK(&stream->home.lock);
+		ck_assert_int_eq(stream_blobs_open(stream, true), 0);
+	}
 	for (unsigned i = first; i < first + count; i++) {
 		uint8_t digest[32];
 		payload_reset(&payload);

@@ -368,9 +368,15 @@ static uint64_t records_of(uint32_t number)
 	return info.next_sequence;
 }
 
+static size_t route_of(const char *key)
+{
+	SCOPED_RDLOCK(&stream->home.lock);
+	return stream_route(stream, key, strlen(key));
+}
+
 static uint32_t shard_of_key(const char *key, uint32_t shards)
 {
-	size_t route = stream_route(stream, key, strlen(key));
+	size_t route = route_of(key);
 	ck_assert_uint_lt(route, shards);
 	return stream->table.routes.shards[route]->number;
 }
@@ -470,7 +476,7 @@ START_TEST(a_key_is_found_in_the_first_4_mib_of_a_line_on_disk)
 	uint64_t keyless = 0;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		ck_assert_int_eq(sfs_writer_open_put(stream, &writer), 0);
-		uint32_t number = (uint32_t)stream_route(stream, "key", 3);
+		uint32_t number = (uint32_t)route_of("key");
 		uint64_t before = records_of(number);
 		put_long_line(cases[i].key_at, BYTES);
 		close_writer();

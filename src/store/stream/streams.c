@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The set of a store's streams: each a directory below streams/. One that is being made or removed
- * carries a name that no stream can have (".NAME.ID.tmp"), so that a crash leaves a stream or none.
- */
-#include "stream.h"
+#include "streams.h"
 
 #include "cleanup.h"
 #include "diag.h"
@@ -13,6 +9,11 @@
 #include "shard.h"
 #include "shard_name.h"
 #include "store.h"
+#include "stream.h"
+#include "streams_dir.h"
+#include "lock.h"
+#include "remove_tree.h"
+#include "trace.h"
 #include "syncer.h"
 #include "tidier.h"
 
@@ -38,7 +39,7 @@ static struct sfs_stream *find_loaded(struct sfs_store *store, const char *name)
 	return stream ? sfs_stream_ref(stream) : NULL;
 }
 
-uint64_t stream_known_id(struct sfs_store *store, const char *name)
+uint64_t streams_known_id(struct sfs_store *store, const char *name)
 {
 	struct sfs_stream *stream = find_loaded(store, name);
 	uint64_t id = stream ? stream->id : 0;
@@ -52,22 +53,11 @@ static void insert(struct sfs_store *store, struct sfs_stream *stream)
 	RB_INSERT(stream_tree, &store->streams, stream);
 }
 
-/*
- * Names in streams/ may be of a process that was killed before it synced them, or of a sync that
- * failed: nothing is acknowledged to a stream before its own name is durable. Holds config_lock.
- */
-static int sync_streams(struct sfs_store *store)
-{
-	store->streams_unsynced = true;
-	int r = disk_sync_dir(&store->env.disk, store->env.streams_dir);
-	store->streams_unsynced = r < 0;
-	return r;
-}
-
 /* Reads a stream that was not touched yet. The caller holds config_lock. */
 static int load_stream(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
 {
 	struct stat st;
+	ASSERT_LOCKED(&store->config_lock);
 	if (fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	struct sfs_stream *stream = stream_new(store, name);
@@ -84,7 +74,7 @@ static int load_stream(struct sfs_store *store, const char *name, struct sfs_str
 		r = -EBADMSG;
 	}
 	if (r == 0 && store->streams_unsynced)
-		r = sync_streams(store);
+		r = streams_dir_sync(store);
 	if (r < 0) {
 		if (r == -EBADMSG)
 			env_report(&store->env, SFS_ERROR, "stream %s: %s", name,
@@ -93,13 +83,15 @@ static int load_stream(struct sfs_store *store, const char *name, struct sfs_str
 		return r;
 	}
 	insert(store, stream);
+	TRACE(recover, "stream %s has id %llu and %zu shards, %zu of them open", name,
+		(unsigned long long)stream->id, stream->table.count, stream->table.routes.count);
 	*ret_stream = sfs_stream_ref(stream);
 	if (!store->env.read_only)
 		tidier_sweep(stream);
 	return 0;
 }
 
-static int lookup_held(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+static int lookup_locked(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
 {
 	struct sfs_stream *stream = find_loaded(store, name);
 	if (!stream)
@@ -118,35 +110,7 @@ int sfs_stream_lookup(struct sfs_store *store, const char *name, struct sfs_stre
 		return 0;
 	}
 	SCOPED_LOCK(&store->config_lock);
-	return lookup_held(store, name, ret_stream);
-}
-
-static void temporary_name(const struct sfs_stream *stream, char name[SHARD_PATH_MAX])
-{
-	snprintf(name, SHARD_PATH_MAX, ".%s.%llu" DISK_TMP_SUFFIX, stream->home.name,
-		(unsigned long long)stream->id);
-}
-
-/* Whether the name is there; that it cannot be told is as good as there. */
-static bool is_taken(struct sfs_store *store, const char *name)
-{
-	struct stat st;
-	return fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       errno != ENOENT;
-}
-
-/* Takes a rename back that could not be made durable; a disk that goes on failing may keep it. */
-static int rename_durably(struct sfs_store *store, const char *from, const char *to)
-{
-	int r = disk_rename_noreplace(
-		&store->env.disk, store->env.streams_dir, from, store->env.streams_dir, to);
-	if (r < 0)
-		return r;
-	r = sync_streams(store);
-	if (r < 0 && disk_rename_noreplace(&store->env.disk, store->env.streams_dir, to,
-			     store->env.streams_dir, from) == 0)
-		(void)sync_streams(store);
-	return r;
+	return lookup_locked(store, name, ret_stream);
 }
 
 /* The directory of a new stream under its temporary name, then its real one. */
@@ -154,7 +118,7 @@ static int write_new(struct sfs_stream *stream)
 {
 	struct sfs_store *store = stream->store;
 	char temporary[SHARD_PATH_MAX], path[SHARD_PATH_MAX + 32];
-	temporary_name(stream, temporary);
+	streams_dir_temporary_name(stream, temporary);
 	int r = disk_mkdir(&store->env.disk, store->env.streams_dir, temporary);
 	for (size_t i = 0; r == 0 && i < stream->table.count; i++) {
 		snprintf(path, sizeof path, "%s/" SHARD_NAME_FORMAT, temporary,
@@ -164,16 +128,17 @@ static int write_new(struct sfs_stream *stream)
 	if (r == 0)
 		r = stream_document_save(stream, temporary);
 	if (r == 0)
-		r = rename_durably(store, temporary, stream->home.name);
+		r = streams_dir_rename(store, temporary, stream->home.name);
 	if (r < 0)
-		(void)store_remove_tree(store, store->env.streams_dir, temporary);
+		(void)remove_tree(&store->env.disk, store->env.streams_dir, temporary);
 	return r;
 }
 
-static int create_held(struct sfs_store *store, const char *name, const struct sfs_owner *owner,
+static int create_locked(struct sfs_store *store, const char *name, const struct sfs_owner *owner,
 	struct sfs_stream **ret_stream)
 {
 	struct stat st;
+	ASSERT_LOCKED(&store->config_lock);
 	if (fstatat(store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return -EEXIST;
 	struct sfs_stream *stream = stream_new(store, name);
@@ -206,18 +171,7 @@ int sfs_stream_create(struct sfs_store *store, const char *name, const struct sf
 	if (store->env.read_only)
 		return -EROFS;
 	SCOPED_LOCK(&store->config_lock);
-	return create_held(store, name, owner, ret_stream);
-}
-
-/* Whoever waits on a shard or goes on writing to it learns that it is gone. */
-static void mark_removed(struct sfs_stream *stream)
-{
-	for (size_t i = 0; i < stream->table.count; i++) {
-		struct sfs_shard *shard = stream->table.shards[i];
-		SCOPED_LOCK(&shard->lock);
-		shard->removed = true;
-		pthread_cond_broadcast(&shard->grown);
-	}
+	return create_locked(store, name, owner, ret_stream);
 }
 
 static int check_empty(struct sfs_stream *stream)
@@ -233,40 +187,45 @@ static int check_empty(struct sfs_stream *stream)
 	return 0;
 }
 
-/* *ret_gone also where the error is that it might not last. */
-static int remove_held(struct sfs_stream *stream, char temporary[SHARD_PATH_MAX], bool *ret_gone)
+/* Renames it to a temporary name. *ret_gone is also set when that was done but may not last. */
+static int rename_away_locked(
+	struct sfs_stream *stream, char temporary[SHARD_PATH_MAX], bool *ret_gone)
 {
 	struct sfs_store *store = stream->store;
-	temporary_name(stream, temporary);
+	ASSERT_LOCKED(&store->config_lock);
+	streams_dir_temporary_name(stream, temporary);
 	stream_lock_alone(stream);
 	int r = check_empty(stream);
 	if (r == 0 && store->blob_dir >= 0)
 		r = stream_blobs_open(stream, false); /* to remove them, they must be known */
 	pthread_rwlock_wrlock(&stream->home.path_lock);
 	if (r == 0)
-		r = rename_durably(store, stream->home.name, temporary);
-	*ret_gone = r == 0 || (r != -EEXIST && !is_taken(store, stream->home.name));
+		r = streams_dir_rename(store, stream->home.name, temporary);
+	*ret_gone = r == 0 || (r != -EEXIST && !streams_dir_has(store, stream->home.name));
 	stream->home.removed = *ret_gone;
 	pthread_rwlock_unlock(&stream->home.path_lock);
 	if (*ret_gone) {
-		mark_removed(stream);
+		stream_set_removed(stream);
 		(void)stream_blobs_remove(stream);
 	}
 	pthread_rwlock_unlock(&stream->home.lock);
 	return r;
 }
 
-/* Also where the error is that it might not last, the stream is to be woken, and given back. */
-static int remove_stream(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
+/*
+ * Also when it fails, *ret_stream may be set: the removal was done but may not last. The caller
+ * wakes the stream's waiters and gives it back.
+ */
+static int remove_locked(struct sfs_store *store, const char *name, struct sfs_stream **ret_stream)
 {
 	SCOPED_LOCK(&store->config_lock);
 	struct sfs_stream *stream;
-	int r = lookup_held(store, name, &stream);
+	int r = lookup_locked(store, name, &stream);
 	if (r < 0)
 		return r;
 	char temporary[SHARD_PATH_MAX];
 	bool gone;
-	r = remove_held(stream, temporary, &gone);
+	r = rename_away_locked(stream, temporary, &gone);
 	if (gone) {
 		pthread_mutex_lock(&store->lock);
 		RB_REMOVE(stream_tree, &store->streams, stream);
@@ -274,7 +233,7 @@ static int remove_stream(struct sfs_store *store, const char *name, struct sfs_s
 		for (size_t i = 0; i < stream->table.count; i++)
 			syncer_forget(stream->table.shards[i]);
 		if (r == 0) /* else the next opening does, should it not come back */
-			(void)store_remove_stream(store, temporary);
+			(void)streams_dir_remove(store, temporary);
 		sfs_stream_unref(stream); /* the table's */
 	}
 	*ret_stream = stream;
@@ -288,9 +247,9 @@ int sfs_stream_remove(struct sfs_store *store, const char *name)
 	if (!sfs_stream_name_valid(name))
 		return -ENOENT;
 	struct sfs_stream *stream = NULL;
-	int r = remove_stream(store, name, &stream);
+	int r = remove_locked(store, name, &stream);
 	if (stream)
-		stream_wake(stream);
+		view_waiters_wake_all(stream);
 	sfs_stream_unref(stream);
 	return r;
 }
@@ -304,18 +263,19 @@ static void set_name(struct sfs_stream *stream, const char *name)
 	RB_INSERT(stream_tree, &store->streams, stream);
 }
 
-static int rename_held(struct sfs_store *store, struct sfs_stream *stream, const char *to)
+static int rename_locked(struct sfs_store *store, struct sfs_stream *stream, const char *to)
 {
 	uint64_t changed_ms = 0;
+	ASSERT_LOCKED(&store->config_lock);
 	stream_lock_alone(stream);
-	int r = is_taken(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
+	int r = streams_dir_has(store, to) ? -EEXIST : stream_touch(stream, &changed_ms);
 	pthread_rwlock_wrlock(&stream->home.path_lock);
 	if (r == 0) {
-		r = rename_durably(store, stream->home.name, to);
-		if (r == 0 || !is_taken(store, stream->home.name))
+		r = streams_dir_rename(store, stream->home.name, to);
+		if (r == 0 || !streams_dir_has(store, stream->home.name))
 			set_name(stream, to);
 		else
-			stream_touch_undo(stream, changed_ms);
+			stream_untouch(stream, changed_ms);
 	}
 	pthread_rwlock_unlock(&stream->home.path_lock);
 	pthread_rwlock_unlock(&stream->home.lock);
@@ -332,10 +292,10 @@ int sfs_stream_rename(struct sfs_store *store, const char *from, const char *to)
 		return -EINVAL;
 	SCOPED_LOCK(&store->config_lock);
 	struct sfs_stream *stream;
-	int r = lookup_held(store, from, &stream);
+	int r = lookup_locked(store, from, &stream);
 	if (r < 0)
 		return r;
-	r = rename_held(store, stream, to);
+	r = rename_locked(store, stream, to);
 	sfs_stream_unref(stream);
 	return r;
 }

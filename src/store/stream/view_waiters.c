@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-#include "waiters.h"
+#include "view_waiters.h"
 
 #include "cleanup.h"
+#include "lock.h"
 #include "stream.h"
 #include "store.h"
 
 #include "streamfs/view.h"
 
-void waiters_init(struct waiters *waiters)
+void view_waiters_init(struct view_waiters *waiters)
 {
 	atomic_init(&waiters->count, 0);
 	pthread_mutex_init(&waiters->lock, NULL);
 	LIST_INIT(&waiters->any);
 }
 
-void waiters_fini(struct waiters *waiters)
+void view_waiters_fini(struct view_waiters *waiters)
 {
 	pthread_mutex_destroy(&waiters->lock);
 }
 
-void waiters_add(struct sfs_waiter *waiter, struct sfs_stream *stream, struct sfs_shard *shard)
+void view_waiters_add(struct sfs_waiter *waiter, struct sfs_stream *stream, struct sfs_shard *shard)
 {
-	struct waiters *waiters = &stream->waiters;
+	struct view_waiters *waiters = &stream->waiters;
 	SCOPED_LOCK(&waiters->lock);
+	assert(!waiter->waiting);
 	waiter->stream = stream;
 	waiter->shard = shard;
 	waiter->waiting = true;
@@ -30,18 +32,20 @@ void waiters_add(struct sfs_waiter *waiter, struct sfs_stream *stream, struct sf
 	atomic_fetch_add(&waiters->count, 1);
 }
 
-static void remove_locked(struct waiters *waiters, struct sfs_waiter *waiter)
+static void remove_locked(struct view_waiters *waiters, struct sfs_waiter *waiter)
 {
+	ASSERT_LOCKED(&waiters->lock);
+	assert(waiter->waiting);
 	LIST_REMOVE(waiter, link);
 	waiter->waiting = false;
 	atomic_fetch_sub(&waiters->count, 1);
 }
 
-bool waiters_remove(struct sfs_waiter *waiter)
+bool view_waiters_remove(struct sfs_waiter *waiter)
 {
 	if (!waiter->stream)
 		return false;
-	struct waiters *waiters = &waiter->stream->waiters;
+	struct view_waiters *waiters = &waiter->stream->waiters;
 	SCOPED_LOCK(&waiters->lock);
 	bool waiting = waiter->waiting;
 	if (waiting)
@@ -49,7 +53,8 @@ bool waiters_remove(struct sfs_waiter *waiter)
 	return waiting;
 }
 
-static void take_locked(struct waiters *waiters, struct waiter_list *list, struct waiter_list *due)
+static void take_locked(
+	struct view_waiters *waiters, struct waiter_list *list, struct waiter_list *due)
 {
 	struct sfs_waiter *waiter;
 	while ((waiter = LIST_FIRST(list))) {
@@ -58,9 +63,9 @@ static void take_locked(struct waiters *waiters, struct waiter_list *list, struc
 	}
 }
 
-void waiters_take(struct sfs_shard *shard, struct waiter_list *due)
+void view_waiters_take(struct sfs_shard *shard, struct waiter_list *due)
 {
-	struct waiters *waiters = &shard->stream->waiters;
+	struct view_waiters *waiters = &shard->stream->waiters;
 	if (!atomic_load(&waiters->count))
 		return;
 	SCOPED_LOCK(&waiters->lock);
@@ -68,7 +73,7 @@ void waiters_take(struct sfs_shard *shard, struct waiter_list *due)
 	take_locked(waiters, &waiters->any, due);
 }
 
-void waiters_wake(struct waiter_list *due)
+void view_waiters_wake(struct waiter_list *due)
 {
 	struct sfs_waiter *waiter;
 	for (unsigned turn = 0; (waiter = LIST_FIRST(due)); turn++) {
@@ -78,10 +83,10 @@ void waiters_wake(struct waiter_list *due)
 	}
 }
 
-void stream_wake(struct sfs_stream *stream)
+void view_waiters_wake_all(struct sfs_stream *stream)
 {
 	struct waiter_list due = LIST_HEAD_INITIALIZER(due);
-	struct waiters *waiters = &stream->waiters;
+	struct view_waiters *waiters = &stream->waiters;
 	atomic_fetch_add(&stream->shape, 1);
 	if (!atomic_load(&waiters->count))
 		return;
@@ -94,5 +99,5 @@ void stream_wake(struct sfs_stream *stream)
 		take_locked(waiters, &stream->retired.items[i]->view_waiters, &due);
 	pthread_mutex_unlock(&waiters->lock);
 	pthread_rwlock_unlock(&stream->home.lock);
-	waiters_wake(&due);
+	view_waiters_wake(&due);
 }
