@@ -1,41 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The check of one chunk: that it follows on the one before, that its bytes are those that were
- * written, and that its text, its meta and the blobs that it names agree. Of what is wrong with a
- * chunk the first is told.
- */
-#include "checker.h"
+#include "check_chunk.h"
 
-#include "cleanup.h"
 #include "meta.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-void shard_finding(struct shard_check *s, bool repaired, uint64_t offset, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	s->findings++;
-	check_finding(
-		s->stream->check, repaired, "%s: offset %" PRIu64 ": %s", s->path, offset, text);
-}
-
-/* How the chunk follows on what came before it. NULL: as it should. */
-static const char *order_fault(const struct shard_check *s, const struct chunk *c)
+/* What is wrong with how the chunk follows on what came before it. NULL: nothing. */
+static const char *order_fault(const struct shard_walk *walk, const struct chunk *c)
 {
 	bool continues = c->incompatible & CHUNK_CONTINUES;
-	if (s->knows_sequence && c->first_sequence != s->end_sequence)
+	if (walk->knows_sequence && c->first_sequence != walk->end.sequence)
 		return "its sequence numbers do not go on from the chunk before";
-	if (s->knows_sequence && c->json_offset != s->end_json_offset)
+	if (walk->knows_sequence && c->json_offset != walk->end.json_offset)
 		return "its JSON offset does not go on from the chunk before";
-	if (s->knows_sequence && continues != s->open_record)
+	if (walk->knows_sequence && continues != walk->open_record)
 		return "its first record does not go on from the chunk before";
-	if (c->arrival_ms < s->last_arrival_ms)
+	if (c->arrival_ms < walk->last_arrival_ms)
 		return "it arrived before the chunk before it";
 	if (c->synced_offset > c->text_offset)
 		return "it tells that more was durable than was written";
@@ -68,27 +51,27 @@ struct record_walk {
 	bool knows_json;
 };
 
-/* What is left of the text begins, or is more of, a record that goes on in the next chunk. */
-static void open_record(struct shard_check *s, const struct record_walk *w)
+/* The rest of the text is a record that goes on in the next chunk: its beginning, or more of it. */
+static void open_record(struct shard_walk *walk, const struct record_walk *w)
 {
 	if (w->line == w->end)
 		return;
 	if (w->begins_here) {
-		s->knows_record = true;
-		s->record_offset = w->text_offset;
-		s->record_scan = (struct json_scan){0};
+		walk->record.known = true;
+		walk->record.offset = w->text_offset;
+		walk->record.scan = (struct json_scan){0};
 	}
-	json_scan(&s->record_scan, w->line, (size_t)(w->end - w->line));
+	json_scan(&walk->record.scan, w->line, (size_t)(w->end - w->line));
 }
 
-/* The line's length as JSON; one that began in an earlier chunk was scanned up to here. */
-static void add_json(struct shard_check *s, struct record_walk *w, size_t bytes,
+/* Adds the line's length as JSON. One that began in an earlier chunk was scanned up to here. */
+static void add_json(struct shard_walk *walk, struct record_walk *w, size_t bytes,
 	const struct meta_record *record)
 {
 	struct json_record json = {
-		.shard = s->shard->number,
+		.shard = walk->shard->number,
 		.sequence = w->sequence,
-		.offset = w->begins_here ? w->text_offset : s->record_offset,
+		.offset = w->begins_here ? w->text_offset : walk->record.offset,
 		.key = (const char *)record->key,
 		.key_bytes = record->key_bytes,
 	};
@@ -96,13 +79,13 @@ static void add_json(struct shard_check *s, struct record_walk *w, size_t bytes,
 		w->json_bytes += json_record_bytes(&json, w->line, bytes, record->has_claim);
 		return;
 	}
-	w->knows_json = s->knows_record;
-	s->knows_record = false;
-	json_scan(&s->record_scan, w->line, bytes);
-	w->json_bytes += json_record_scanned_bytes(&json, &s->record_scan);
+	w->knows_json = walk->record.known;
+	walk->record.known = false;
+	json_scan(&walk->record.scan, w->line, bytes);
+	w->json_bytes += json_record_scanned_bytes(&json, &walk->record.scan);
 }
 
-/* The line that stands for a payload names it. */
+/* Whether the line that stands for a payload names it. */
 static bool names_claim(const struct record_walk *w, size_t bytes, const struct claim *claim)
 {
 	char hex[65], digest[96], size[48];
@@ -112,64 +95,64 @@ static bool names_claim(const struct record_walk *w, size_t bytes, const struct 
 	return memmem(w->line, bytes, digest, (size_t)n) && memmem(w->line, bytes, size, (size_t)m);
 }
 
-static void check_claim(struct shard_check *s, const struct index_item *item,
+static void check_claim(struct shard_walk *walk, const struct index_item *item,
 	const struct record_walk *w, size_t bytes, const struct claim *claim)
 {
 	char hex[65];
 	digest_to_hex(claim->digest, hex);
-	struct blob_seen *seen = find_blob(s->stream, claim->digest);
+	struct blob_seen *seen = blob_check_find(walk->blobs, claim->digest);
 	if (seen)
 		seen->named = true;
 	if (!names_claim(w, bytes, claim))
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"the record at text %" PRIu64 " stands for %s, but does not say so",
 			w->text_offset, hex);
-	if (!s->stream->knows_blobs || w->text_offset < s->mark.horizon.offset)
+	if (!walk->blobs->complete || w->text_offset < walk->mark.horizon.offset)
 		return; /* a trimmed record's blob may be gone */
 	if (!seen)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"the record at text %" PRIu64 " names %s/%.2s/%s.lz4, which is missing",
-			w->text_offset, s->stream->blob_path, hex, hex);
+			w->text_offset, walk->blobs->path, hex, hex);
 	else if (seen->sound && seen->payload_bytes != claim->payload_bytes)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"the record at text %" PRIu64 " says that %s has %" PRIu64
 			" bytes; it has %" PRIu64,
 			w->text_offset, hex, claim->payload_bytes, seen->payload_bytes);
 }
 
-/* Every section was used up by the chunk's records. */
+/* Whether the chunk's records used up every section. */
 static bool is_used_up(const struct meta_view *v)
 {
 	return v->codes == v->codes_end && v->times == v->times_end && v->claims == v->claims_end &&
 	       v->table_next == v->table_count && !v->run_left && !v->claims_left && !v->claim_wait;
 }
 
-/* What the watermark calls the JSON offset of the record that begins here. */
-static void check_json_mark(struct shard_check *s, const struct index_item *item,
+/* Compares the watermark's JSON offsets, if the record that begins here is at one of them. */
+static void check_json_mark(struct shard_walk *walk, const struct index_item *item,
 	const struct record_walk *w, uint64_t json_offset)
 {
-	const struct watermark *m = &s->mark;
-	if (!s->has_mark || !w->knows_json || !w->begins_here)
+	const struct watermark *m = &walk->mark;
+	if (!walk->has_mark || !w->knows_json || !w->begins_here)
 		return;
 	if (w->text_offset == m->horizon.offset && json_offset != m->horizon.json_offset)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"text %" PRIu64 " is at JSON offset %" PRIu64
 			", but the horizon says %" PRIu64,
 			w->text_offset, json_offset, m->horizon.json_offset);
 	if (w->text_offset == m->synced.offset && json_offset != m->synced.json_offset)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"text %" PRIu64 " is at JSON offset %" PRIu64
 			", but the watermark says %" PRIu64,
 			w->text_offset, json_offset, m->synced.json_offset);
 }
 
-/* The text was checked: each record has its line. */
-static const char *walk_records(struct shard_check *s, const struct index_item *item,
+/* Walks text and meta side by side. The text was checked: each record has its line. */
+static const char *walk_records(struct shard_walk *walk, const struct index_item *item,
 	const struct chunk *c, struct meta_view *view)
 {
 	struct record_walk w = {
-		.line = s->text.data,
-		.end = s->text.data + c->text_bytes,
+		.line = walk->text.data,
+		.end = walk->text.data + c->text_bytes,
 		.text_offset = c->text_offset,
 		.sequence = c->first_sequence,
 		.begins_here = !(c->incompatible & CHUNK_CONTINUES),
@@ -178,7 +161,7 @@ static const char *walk_records(struct shard_check *s, const struct index_item *
 	uint64_t arrival_ms = c->arrival_ms;
 	for (uint32_t i = 0; i < c->record_count; i++) {
 		struct meta_record record;
-		check_json_mark(s, item, &w, c->json_offset + w.json_bytes);
+		check_json_mark(walk, item, &w, c->json_offset + w.json_bytes);
 		const uint8_t *newline = memchr(w.line, '\n', (size_t)(w.end - w.line));
 		if (!newline || meta_view_next(view, &record) < 0)
 			return "its meta is damaged";
@@ -188,14 +171,14 @@ static const char *walk_records(struct shard_check *s, const struct index_item *
 		if (record.has_claim && !w.begins_here)
 			return "its meta calls the end of a long record a claim check";
 		if (record.has_claim)
-			check_claim(s, item, &w, (size_t)(newline - w.line), &record.claim);
-		add_json(s, &w, (size_t)(newline - w.line), &record);
+			check_claim(walk, item, &w, (size_t)(newline - w.line), &record.claim);
+		add_json(walk, &w, (size_t)(newline - w.line), &record);
 		w.sequence++;
 		w.text_offset += (uint64_t)(newline + 1 - w.line);
 		w.line = newline + 1;
 		w.begins_here = true;
 	}
-	open_record(s, &w);
+	open_record(walk, &w);
 	if (c->record_count && arrival_ms != c->last_arrival_ms)
 		return "its last record arrived at another time than its header says";
 	if (!is_used_up(view))
@@ -205,118 +188,118 @@ static const char *walk_records(struct shard_check *s, const struct index_item *
 		       : NULL;
 }
 
-static int check_meta(struct shard_check *s, const struct index_item *item, const struct chunk *c,
+static int check_meta(struct shard_walk *walk, const struct index_item *item, const struct chunk *c,
 	const char **ret_fault)
 {
-	s->meta.size = 0;
-	int r = chunk_decode_meta(c, chunk_meta_of(s->stored.data), &s->meta);
+	walk->meta.size = 0;
+	int r = chunk_decode_meta(c, chunk_meta_of(walk->stored.data), &walk->meta);
 	struct meta_view view;
 	if (r == 0)
-		r = meta_view_init(&view, &s->meta, c->arrival_ms);
+		r = meta_view_init(&view, &walk->meta, c->arrival_ms);
 	if (r == -EBADMSG)
 		*ret_fault = "its meta is damaged";
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
-	*ret_fault = walk_records(s, item, c, &view);
+	*ret_fault = walk_records(walk, item, c, &view);
 	meta_view_fini(&view);
 	return 0;
 }
 
-/* What the watermark calls the sequence number of a text offset that is in this chunk. */
-static void check_mark(struct shard_check *s, const struct index_item *item, const struct chunk *c,
-	uint64_t offset, uint64_t sequence, const char *what)
+/* Compares a sequence number of the watermark, if its text offset is in this chunk. */
+static void check_mark(struct shard_walk *walk, const struct index_item *item,
+	const struct chunk *c, uint64_t offset, uint64_t sequence, const char *what)
 {
-	if (!s->has_mark || offset < c->text_offset || offset >= c->text_offset + c->text_bytes)
+	if (!walk->has_mark || offset < c->text_offset || offset >= c->text_offset + c->text_bytes)
 		return;
-	const uint8_t *p = s->text.data, *end = p + (offset - c->text_offset);
+	const uint8_t *p = walk->text.data, *end = p + (offset - c->text_offset);
 	uint64_t actual = c->first_sequence;
 	for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
 		actual++;
 	if (actual != sequence)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"text %" PRIu64 " is of record %" PRIu64 ", but the %s says %" PRIu64,
 			offset, actual, what, sequence);
 }
 
-static int read_chunk(struct shard_check *s, const struct index_item *item, uint64_t text_bytes,
+static int read_chunk(struct shard_walk *walk, const struct index_item *item, uint64_t text_bytes,
 	struct chunk *ret_chunk)
 {
-	s->stored.size = 0;
-	int r = buf_reserve(&s->stored, item->stored_bytes);
+	walk->stored.size = 0;
+	int r = buf_reserve(&walk->stored, item->stored_bytes);
 	size_t got = 0;
 	if (r == 0)
-		r = disk_read(&s->stream->check->store->env.disk, s->fd, item->file_offset,
-			s->stored.data, item->stored_bytes, &got);
+		r = disk_read(walk_disk(walk), walk->fd, item->file_offset, walk->stored.data,
+			item->stored_bytes, &got);
 	if (r < 0)
 		return r;
 	if (got < item->stored_bytes)
 		return -EBADMSG;
-	return segment_check_chunk(item, s->shard->tag, text_bytes, s->stored.data, ret_chunk);
+	return segment_check_chunk(
+		item, walk->shard->tag, text_bytes, walk->stored.data, ret_chunk);
 }
 
-static int decode_text(struct shard_check *s, const struct chunk *c)
+static int decode_text(struct shard_walk *walk, const struct chunk *c)
 {
-	s->text.size = 0;
-	int r = buf_reserve(&s->text, c->text_bytes);
-	return r < 0 ? r : chunk_decode(c, chunk_frame_of(c, s->stored.data), s->text.data);
+	walk->text.size = 0;
+	int r = buf_reserve(&walk->text, c->text_bytes);
+	return r < 0 ? r : chunk_decode(c, chunk_frame_of(c, walk->stored.data), walk->text.data);
 }
 
-static int check_content(struct shard_check *s, const struct index_item *item,
+static int check_content(struct shard_walk *walk, const struct index_item *item,
 	const struct chunk *c, const char **ret_fault)
 {
-	int r = decode_text(s, c);
+	int r = decode_text(walk, c);
 	if (r < 0) {
 		*ret_fault = "its text is damaged";
 		return r == -EBADMSG ? 0 : r;
 	}
-	*ret_fault = text_fault(c, s->text.data);
+	*ret_fault = text_fault(c, walk->text.data);
 	if (*ret_fault)
 		return 0;
-	const struct watermark *w = &s->mark;
-	check_mark(s, item, c, w->horizon.offset, w->horizon.sequence, "horizon");
-	check_mark(s, item, c, w->synced.offset, w->synced.sequence, "watermark");
-	return check_meta(s, item, c, ret_fault);
+	const struct watermark *w = &walk->mark;
+	check_mark(walk, item, c, w->horizon.offset, w->horizon.sequence, "horizon");
+	check_mark(walk, item, c, w->synced.offset, w->synced.sequence, "watermark");
+	return check_meta(walk, item, c, ret_fault);
 }
 
-/* Goes on behind the chunk, as its header tells. */
-static void go_on(struct shard_check *s, const struct chunk *c)
+/* Goes behind the chunk, by its header. */
+static void go_on(struct shard_walk *walk, const struct chunk *c)
 {
-	s->knows_sequence = true;
-	s->end_sequence = c->first_sequence + c->record_count;
-	s->end_json_offset = c->json_offset + c->json_bytes;
-	s->open_record = c->incompatible & CHUNK_OPEN_END;
-	if (c->last_arrival_ms > s->last_arrival_ms)
-		s->last_arrival_ms = c->last_arrival_ms;
+	walk->knows_sequence = true;
+	walk->end.sequence = c->first_sequence + c->record_count;
+	walk->end.json_offset = c->json_offset + c->json_bytes;
+	walk->open_record = c->incompatible & CHUNK_OPEN_END;
+	if (c->last_arrival_ms > walk->last_arrival_ms)
+		walk->last_arrival_ms = c->last_arrival_ms;
 }
 
-int check_chunk(struct shard_check *s, const struct index_item *item, uint64_t text_bytes)
+int check_chunk(struct shard_walk *walk, const struct index_item *item, uint64_t text_bytes)
 {
-	struct check *check = s->stream->check;
 	struct chunk c;
-	int r = read_chunk(s, item, text_bytes, &c);
+	int r = read_chunk(walk, item, text_bytes, &c);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		s->knows_sequence = s->knows_record = false;
-		shard_finding(s, false, item->file_offset, "a chunk that cannot be read: %s",
+		walk_lose_sequence(walk);
+		walk_finding(walk, false, item->file_offset, "a chunk that cannot be read: %s",
 			r == -EBADMSG ? "its header is damaged" : strerror(-r));
 		return 0;
 	}
-	const char *fault = order_fault(s, &c);
-	go_on(s, &c);
+	const char *fault = order_fault(walk, &c);
+	go_on(walk, &c);
 	const char *content_fault = NULL;
-	r = check_content(s, item, &c, &content_fault);
+	r = check_content(walk, item, &c, &content_fault);
 	if (r < 0)
 		return r;
 	if (content_fault)
-		s->knows_record = false;
+		walk->record.known = false;
 	fault = content_fault ? content_fault : fault;
 	if (fault)
-		shard_finding(s, false, item->file_offset,
+		walk_finding(walk, false, item->file_offset,
 			"the chunk of text %" PRIu64 " to %" PRIu64 ": %s", c.text_offset,
 			c.text_offset + c.text_bytes, fault);
-	check_progress(check, item->stored_bytes);
-	check->summary.chunks++;
-	check->summary.records += c.record_count;
+	checker_progress(walk->checker, item->stored_bytes);
+	walk->checker->summary.chunks++;
+	walk->checker->summary.records += c.record_count;
 	return 0;
 }

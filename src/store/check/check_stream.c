@@ -1,31 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /* The check of one stream: its document, its shards, its blobs, and what else lies about. */
-#include "checker.h"
+#include "check_stream.h"
 
+#include "check_blob.h"
+#include "check_shard.h"
 #include "cleanup.h"
 #include "consumer_document.h"
-#include "stream_document.h"
-#include "shard.h"
+
+#include "leftovers.h"
+#include "names.h"
 #include "shard_name.h"
 #include "stream.h"
+#include "stream_document.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
-struct stream_id {
-	uint64_t id;
-	char name[SFS_NAME_MAX + 1];
+struct stream_check {
+	struct checker *checker;
+	struct sfs_stream *stream;
+	uint64_t unrepaired_before, repaired_before; /* the summary's when the stream began */
+	struct blob_check blobs;
+	struct leftovers leftovers;
 };
 
-static int remember_id(struct check *check, const struct sfs_stream *stream)
+static bool has_damage(const struct stream_check *s)
+{
+	return s->checker->summary.unrepaired != s->unrepaired_before;
+}
+
+static bool is_sound(const struct stream_check *s)
+{
+	return !has_damage(s) && s->checker->summary.repaired == s->repaired_before;
+}
+
+/* ---- the document ---- */
+
+static int remember_id(struct checker *checker, const struct sfs_stream *stream)
 {
 	struct stream_id id = {.id = stream->id};
 	memcpy(id.name, stream->home.name, sizeof id.name);
-	if (check->has_document && stream->id >= check->store->next_id)
-		check_finding(check, false,
+	if (checker->has_document && stream->id >= checker->store->next_id)
+		checker_finding(checker, false,
 			"streams/%s/" STREAM_DOCUMENT ": id %llu, which is to be given yet",
 			stream->home.name, (unsigned long long)stream->id);
-	return buf_append(&check->streams, &id, sizeof id);
+	return vector_push(&checker->stream_ids, id);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -36,27 +57,25 @@ static int compare_ids(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-void check_stream_ids(struct check *check)
+void check_stream_ids(struct checker *checker)
 {
-	struct stream_id *ids = (struct stream_id *)(void *)check->streams.data;
-	size_t count = check->streams.size / sizeof *ids;
-	if (count)
-		qsort(ids, count, sizeof *ids, compare_ids);
-	for (size_t i = 1; i < count; i++)
+	vector_sort(&checker->stream_ids, compare_ids);
+	const struct stream_id *ids = checker->stream_ids.items;
+	for (size_t i = 1; i < checker->stream_ids.count; i++)
 		if (ids[i].id == ids[i - 1].id)
-			check_finding(check, false,
+			checker_finding(checker, false,
 				"streams/%s/" STREAM_DOCUMENT ": id %llu, which is that of %s too",
 				ids[i].name, (unsigned long long)ids[i].id, ids[i - 1].name);
 }
 
-/* The open shards' hash ranges in order, without a gap and without an overlap. */
+/* The hash ranges of the open shards follow on each other, without a gap or an overlap. */
 static int check_ranges(struct stream_check *s)
 {
 	int r = shard_table_route(&s->stream->table);
 	if (r < 0)
 		return r;
 	if (!routes_cover_once(&s->stream->table.routes))
-		check_finding(s->check, false,
+		checker_finding(s->checker, false,
 			"streams/%s/" STREAM_DOCUMENT
 			": the hash ranges of its shards do not cover each key once",
 			s->stream->home.name);
@@ -72,7 +91,7 @@ static const struct sfs_shard *shard_numbered(const struct sfs_stream *stream, u
 	return NULL;
 }
 
-/* Those that are still there are closed: their children's records came after all of theirs. */
+/* Parents that are still there are closed: their children's records came after all of theirs. */
 static void check_parents(struct stream_check *s)
 {
 	for (size_t i = 0; i < s->stream->table.count; i++) {
@@ -81,7 +100,7 @@ static void check_parents(struct stream_check *s)
 			const struct sfs_shard *parent =
 				shard_numbered(s->stream, shard->parents[k]);
 			if (parent && !parent->closed)
-				check_finding(s->check, false,
+				checker_finding(s->checker, false,
 					"streams/%s/" STREAM_DOCUMENT ": " SHARD_NAME_FORMAT
 					" has " SHARD_NAME_FORMAT ", which is open, as a parent",
 					s->stream->home.name, shard->number, parent->number);
@@ -101,8 +120,8 @@ static int load_document(struct stream_check *s, bool *ret_loaded)
 	const char *reason = *diag.text ? diag.text : strerror(-r);
 	if (!strncmp(reason, prefix, strlen(prefix)))
 		reason += strlen(prefix);
-	check_finding(
-		s->check, false, "streams/%s%s; its shards cannot be checked", prefix, reason);
+	checker_finding(
+		s->checker, false, "streams/%s%s; its shards cannot be checked", prefix, reason);
 	return 0;
 }
 
@@ -120,81 +139,76 @@ static const struct sfs_shard *find_shard(const struct sfs_stream *stream, const
 	return NULL;
 }
 
-/* What tells nothing without segments: all that can be left of a shard that was trimmed. */
+/* A file that means nothing without segments: all that can be left of a shard that was trimmed. */
 static bool is_of_no_use(const char *name)
 {
-	size_t length = strlen(name), suffix = strlen(INDEX_SUFFIX);
-	return !strcmp(name, "synced") ||
-	       (length > suffix && !strcmp(name + length - suffix, INDEX_SUFFIX));
+	return !strcmp(name, WATERMARK_FILE) || name_ends(name, INDEX_SUFFIX);
 }
 
 /*
- * Of a shard that the stream does not have: fewer were asked for before there were records, or a
- * trim took its last one.
+ * The directory of a shard that the stream does not have: the number of shards was lowered before
+ * there were records, or a trim took the shard's last record.
  */
 static int check_stray_shard(struct stream_check *s, const char *path)
 {
-	struct sfs_store *store = s->check->store;
 	struct names names;
-	int r = names_read(s->check, store->env.streams_dir, path, &names);
+	int r = names_read(checker_disk(s->checker), checker_streams(s->checker), path, &names);
 	if (r == -ENOTDIR || r == -ELOOP) {
-		check_note(s->check, "streams/%s: not a file of the store", path);
+		checker_note(s->checker, "streams/%s: not a file of the store", path);
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	uint64_t bytes = 0;
-	for (size_t i = 0; i < names.count; i++) {
+	for (size_t i = 0; i < names.list.count; i++) {
 		char file[SHARD_PATH_MAX + NAME_MAX + 2];
 		struct stat st;
-		snprintf(file, sizeof file, "%s/%s", path, names.list[i]);
-		if (!is_of_no_use(names.list[i]) &&
-			fstatat(store->env.streams_dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		snprintf(file, sizeof file, "%s/%s", path, names.list.items[i]);
+		if (!is_of_no_use(names.list.items[i]) &&
+			fstatat(checker_streams(s->checker), file, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			bytes += (uint64_t)st.st_size;
 	}
 	names_fini(&names);
 	if (bytes)
-		check_finding(s->check, false,
+		checker_finding(s->checker, false,
 			"streams/%s: holds %llu bytes, but " STREAM_DOCUMENT " names no such shard",
 			path, (unsigned long long)bytes);
 	return 0;
 }
 
-/* A consumer's document; nothing but its owner can tell what was in it. */
+/* A consumer's document. Only its owner knows what was in a damaged one. */
 static int check_consumer(struct stream_check *s, const char *path, const char *file)
 {
-	struct sfs_store *store = s->check->store;
 	struct sfs_diag diag = {.text = ""};
 	struct checkpoint *checkpoints;
 	size_t count;
 	char name[SFS_NAME_MAX + 1];
 	if (consumer_document_name(file, name) < 0) {
-		check_note(s->check, "streams/%s: not a file of the store", path);
+		checker_note(s->checker, "streams/%s: not a file of the store", path);
 		return 0;
 	}
-	int r = consumer_document_load(
-		&store->env.disk, store->env.streams_dir, path, &diag, &checkpoints, &count);
+	int r = consumer_document_load(checker_disk(s->checker), checker_streams(s->checker), path,
+		&diag, &checkpoints, &count);
 	if (r == 0)
 		free(checkpoints);
 	else if (r != -ENOMEM)
-		check_finding(s->check, false, "streams/%s", diag.text);
+		checker_finding(s->checker, false, "streams/%s", diag.text);
 	return r == -ENOMEM ? r : 0;
 }
 
 static int check_consumers(struct stream_check *s, const char *path)
 {
-	struct sfs_store *store = s->check->store;
 	struct names names;
-	int r = names_read(s->check, store->env.streams_dir, path, &names);
+	int r = names_read(checker_disk(s->checker), checker_streams(s->checker), path, &names);
 	if (r < 0)
-		return check_trouble(s->check, path, r);
-	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		return checker_trouble(s->checker, path, r);
+	for (size_t i = 0; r == 0 && i < names.list.count; i++) {
 		char file[SHARD_PATH_MAX + NAME_MAX + 2];
-		snprintf(file, sizeof file, "%s/%s", path, names.list[i]);
+		snprintf(file, sizeof file, "%s/%s", path, names.list.items[i]);
 		if (name_is_temporary(file))
-			r = buf_append(&s->leftovers, file, strlen(file) + 1);
+			r = leftovers_add(&s->leftovers, file);
 		else
-			r = check_consumer(s, file, names.list[i]);
+			r = check_consumer(s, file, names.list.items[i]);
 	}
 	names_fini(&names);
 	return r;
@@ -211,74 +225,60 @@ static int check_entry(struct stream_check *s, const char *name)
 	if (!strncmp(name, "shard-", 6))
 		return check_stray_shard(s, path);
 	if (!strcmp(name, STREAM_DOCUMENT DISK_TMP_SUFFIX))
-		return buf_append(&s->leftovers, path, strlen(path) + 1);
-	check_note(s->check, "streams/%s: not a file of the store", path);
+		return leftovers_add(&s->leftovers, path);
+	checker_note(s->checker, "streams/%s: not a file of the store", path);
 	return 0;
 }
 
 static int check_entries(struct stream_check *s)
 {
 	struct names names;
-	int r = names_read(
-		s->check, s->check->store->env.streams_dir, s->stream->home.name, &names);
+	int r = names_read(checker_disk(s->checker), checker_streams(s->checker),
+		s->stream->home.name, &names);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0; /* named when the document was read */
-	for (size_t i = 0; r == 0 && i < names.count; i++)
-		r = check_entry(s, names.list[i]);
+	for (size_t i = 0; r == 0 && i < names.list.count; i++)
+		r = check_entry(s, names.list.items[i]);
 	names_fini(&names);
 	return r;
 }
 
-/* Beside damage they stay: what was being written might be all that is left of something. */
-static void remove_leftovers(struct stream_check *s)
-{
-	struct sfs_store *store = s->check->store;
-	bool remove =
-		s->check->options->repair && s->check->summary.unrepaired == s->unrepaired_before;
-	const char *path = (const char *)s->leftovers.data;
-	const char *end = path ? path + s->leftovers.size : path;
-	for (; path < end; path += strlen(path) + 1) {
-		bool removed =
-			remove && disk_unlink(&store->env.disk, store->env.streams_dir, path) == 0;
-		check_finding(s->check, removed,
-			"streams/%s: left behind by a write that was cut short", path);
-	}
-}
-
 static int check_contents(struct stream_check *s)
 {
-	int r = remember_id(s->check, s->stream);
+	blob_check_init(&s->blobs, s->checker, s->stream);
+	int r = remember_id(s->checker, s->stream);
 	if (r == 0)
 		r = check_ranges(s);
 	if (r == 0)
 		check_parents(s);
 	if (r == 0)
-		r = check_blobs(s);
+		r = check_blobs(&s->blobs);
 	for (size_t i = 0; r == 0 && i < s->stream->table.count; i++)
-		r = check_shard(s, s->stream->table.shards[i]);
+		r = check_shard(s->checker, s->stream->table.shards[i], &s->blobs, &s->leftovers);
 	if (r == 0)
 		r = check_entries(s);
+	if (r == 0 && is_sound(s))
+		r = check_orphans(&s->blobs);
 	if (r == 0)
-		r = check_orphans(s);
-	if (r == 0)
-		remove_leftovers(s);
+		leftovers_report(
+			&s->leftovers, s->checker, s->checker->options->repair && !has_damage(s));
 	return r;
 }
 
-int check_stream(struct check *check, const char *name)
+int check_stream(struct checker *checker, const char *name)
 {
 	struct stat st;
-	check->summary.streams++;
-	if (fstatat(check->store->env.streams_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	checker->summary.streams++;
+	if (fstatat(checker_streams(checker), name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		!S_ISDIR(st.st_mode)) {
-		check_finding(check, false, "streams/%s: not a directory", name);
+		checker_finding(checker, false, "streams/%s: not a directory", name);
 		return 0;
 	}
 	struct stream_check s = {
-		.check = check,
-		.stream = stream_new(check->store, name),
-		.unrepaired_before = check->summary.unrepaired,
-		.repaired_before = check->summary.repaired,
+		.checker = checker,
+		.stream = stream_new(checker->store, name),
+		.unrepaired_before = checker->summary.unrepaired,
+		.repaired_before = checker->summary.repaired,
 	};
 	if (!s.stream)
 		return -ENOMEM;
@@ -286,8 +286,8 @@ int check_stream(struct check *check, const char *name)
 	int r = load_document(&s, &loaded);
 	if (r == 0 && loaded)
 		r = check_contents(&s);
-	buf_fini(&s.blobs);
-	buf_fini(&s.leftovers);
+	blob_check_fini(&s.blobs);
+	leftovers_fini(&s.leftovers);
 	stream_free(s.stream);
 	return r;
 }
