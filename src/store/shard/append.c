@@ -9,6 +9,7 @@
  * tail, which recovery cuts.)
  */
 #include "shard.h"
+#include "shard_name.h"
 
 #include "active_files.h"
 #include "cleanup.h"
@@ -27,8 +28,9 @@ void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
 	char name[SFS_NAME_MAX + 1];
 	home_name(shard->home, name);
 	env_report(shard->env, SFS_ERROR,
-		"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted again", name,
-		shard->number, what, strerror(-error));
+		"%s/" SHARD_NAME_FORMAT
+		": %s failed: %s; it takes no records until it is mounted again",
+		name, shard->number, what, strerror(-error));
 }
 
 int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)

@@ -14,6 +14,7 @@
  * reading is none of these: the shard does not open and nothing is changed.
  */
 #include "shard.h"
+#include "shard_name.h"
 
 #include "active_files.h"
 #include "cleanup.h"
@@ -56,8 +57,8 @@ static int note_file(struct sfs_shard *shard, int dir, const char *name, struct 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode)) {
-		env_report(shard->env, SFS_ERROR, "%s/shard-%04u/%s: not a file", shard->home->name,
-			shard->number, name);
+		env_report(shard->env, SFS_ERROR, "%s/" SHARD_NAME_FORMAT "/%s: not a file",
+			shard->home->name, shard->number, name);
 		return 0;
 	}
 	shard->stored_bytes += (uint64_t)st.st_size;
@@ -218,7 +219,8 @@ int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *
 	metric_add(&env->metrics.recoveries, 1);
 	metric_add(&env->metrics.torn_bytes, bytes);
 	env_report(env, SFS_INFO,
-		"%s/shard-%04u/%020llu.lz4: offset %llu: cut %llu bytes of an unfinished write",
+		"%s/" SHARD_NAME_FORMAT
+		"/%020llu.lz4: offset %llu: cut %llu bytes of an unfinished write",
 		shard->home->name, shard->number, (unsigned long long)base,
 		(unsigned long long)from, (unsigned long long)bytes);
 	return 0;
@@ -244,7 +246,8 @@ static void report_gaps(struct sfs_shard *shard, uint64_t base, const struct sca
 	for (size_t i = 0; i < index->count; i++)
 		if (index->items[i].flags & INDEX_DAMAGED)
 			env_report(shard->env, SFS_ERROR,
-				"%s/shard-%04u/%020llu.lz4: offset %llu: damaged; text %llu to "
+				"%s/" SHARD_NAME_FORMAT
+				"/%020llu.lz4: offset %llu: damaged; text %llu to "
 				"%llu cannot be read",
 				shard->home->name, shard->number, (unsigned long long)base,
 				(unsigned long long)index->items[i].file_offset,
@@ -430,7 +433,7 @@ static int settle_without_segments(struct sfs_shard *shard)
 	if (w->synced.offset == w->horizon.offset)
 		return 0;
 	env_report(shard->env, SFS_ERROR,
-		"%s/shard-%04u: its segments are gone; text %llu to %llu cannot be read",
+		"%s/" SHARD_NAME_FORMAT ": its segments are gone; text %llu to %llu cannot be read",
 		shard->home->name, shard->number, (unsigned long long)w->horizon.offset,
 		(unsigned long long)w->synced.offset);
 	metric_add(&shard->env->metrics.quarantined_chunks, 1);
@@ -502,7 +505,7 @@ static int write_back_sealed(struct sfs_shard *shard, uint64_t base, bool keep)
 		return r;
 	if (scan.gap_count || scan.tail_damaged)
 		env_report(env, SFS_ERROR,
-			"%s/shard-%04u/%020llu.lz4: damaged before it was ever synced",
+			"%s/" SHARD_NAME_FORMAT "/%020llu.lz4: damaged before it was ever synced",
 			shard->home->name, shard->number, (unsigned long long)base);
 	r = segment_write_back(&env->disk, fd, shard->tag, &scan.index, shard->sync.synced_offset);
 	index_fini(&scan.index);
@@ -602,7 +605,8 @@ static int guess_horizon(struct sfs_shard *shard)
 		w->horizon_arrival_ms = first->arrival_ms;
 		take_horizon(shard);
 		env_report(shard->env, SFS_INFO,
-			"%s/shard-%04u: begins at text %llu; what was before counts as trimmed",
+			"%s/" SHARD_NAME_FORMAT
+			": begins at text %llu; what was before counts as trimmed",
 			shard->home->name, shard->number, (unsigned long long)w->horizon.offset);
 	}
 	segment_unref(segment);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shard.h"
+#include "shard_name.h"
 
 #include "active_files.h"
 #include "cleanup.h"
@@ -58,8 +59,8 @@ void shard_free(struct sfs_shard *shard)
 
 void shard_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX], const char *file)
 {
-	snprintf(path, SHARD_PATH_MAX, "%s/shard-%04u%s%s", shard->home->name, shard->number,
-		*file ? "/" : "", file);
+	snprintf(path, SHARD_PATH_MAX, "%s/" SHARD_NAME_FORMAT "%s%s", shard->home->name,
+		shard->number, *file ? "/" : "", file);
 }
 
 void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX],

@@ -5,6 +5,7 @@
  * chunks are read from the disk together.
  */
 #include "shard.h"
+#include "shard_name.h"
 
 #include "active_files.h"
 #include "cleanup.h"
@@ -253,7 +254,8 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 	char name[SFS_NAME_MAX + 1];
 	home_name(shard->home, name);
 	env_report(env, SFS_ERROR,
-		"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to "
+		"%s/" SHARD_NAME_FORMAT
+		"/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to "
 		"%llu "
 		"cannot be read",
 		name, shard->number, (unsigned long long)span->segment->base_offset,

@@ -380,7 +380,8 @@ static unsigned count_records(void)
 	uint64_t records = 0;
 	for (size_t i = 0; i < stream->table.count; i++) {
 		struct sfs_shard_info info;
-		ck_assert_int_eq(sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
+		ck_assert_int_eq(
+			sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
 		sfs_shard_info(shard, &info);
 		ck_assert_uint_eq(info.quarantined_bytes, 0);
 		for (uint64_t at = 0; at < info.size_bytes; at++)
@@ -585,7 +586,8 @@ static void check_key_order(void)
 	unsigned records = 0;
 	memset(last, 0xff, sizeof last);
 	for (size_t i = 0; i < stream->table.count; i++) {
-		ck_assert_int_eq(sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
+		ck_assert_int_eq(
+			sfs_stream_shard(stream, stream->table.shards[i]->number, &shard), 0);
 		uint64_t size = sfs_shard_size(shard);
 		char *text = calloc(1, size + 1);
 		size_t n = 0;
