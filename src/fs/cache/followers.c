@@ -6,6 +6,7 @@
 #include "activity.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "lock.h"
 
 static const uint64_t unseen_patience_ns = 250000000;
 static const uint64_t patience_ns = 10000000000;
@@ -34,14 +35,17 @@ void followers_init(struct followers *followers)
 
 static void drop_locked(struct followers *followers, struct follower *follower)
 {
+	ASSERT_LOCKED(&followers->lock);
 	TAILQ_REMOVE(&followers->all, follower, all);
 	free(follower);
 }
 
 void followers_fini(struct followers *followers)
 {
+	pthread_mutex_lock(&followers->lock);
 	while (!TAILQ_EMPTY(&followers->all))
 		drop_locked(followers, TAILQ_FIRST(&followers->all));
+	pthread_mutex_unlock(&followers->lock);
 	pthread_mutex_destroy(&followers->lock);
 }
 
@@ -74,6 +78,7 @@ static bool has_gone_on(struct follower *follower, uint64_t now_ns)
 static struct follower *find_locked(struct followers *followers, pid_t tid)
 {
 	struct follower *follower;
+	ASSERT_LOCKED(&followers->lock);
 	TAILQ_FOREACH(follower, &followers->all, all)
 	{
 		if (follower->tid == tid)
@@ -85,6 +90,7 @@ static struct follower *find_locked(struct followers *followers, pid_t tid)
 /* Keeps the list from growing where nothing is ever appended. */
 static void expire_locked(struct followers *followers, uint64_t now_ns)
 {
+	ASSERT_LOCKED(&followers->lock);
 	struct follower *oldest = TAILQ_LAST(&followers->all, follower_list);
 	if (oldest && now_ns - oldest->since_ns > unseen_patience_ns && has_gone_on(oldest, now_ns))
 		drop_locked(followers, oldest);

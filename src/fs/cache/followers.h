@@ -14,7 +14,11 @@
  * Where /proc does not tell of a thread (it is in another PID namespace, or hidden), it has gone on
  * after a quarter of a second.
  *
- * Zero-initialised is empty and valid. Thread-safe.
+ * Invariants:
+ *   1. The list is in the order of the replies, the newest first.
+ *   2. A thread that /proc shows stands in it once at most.
+ *
+ * Thread-safe.
  */
 #ifndef FS_FOLLOWERS_H
 #define FS_FOLLOWERS_H

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "cleanup.h"
+#include "lock.h"
 
 enum { INTENTS_MAX = 16384 };
 
@@ -52,11 +53,13 @@ struct intent_table *intent_table_new(void)
 static struct noted *find_locked(struct intent_table *table, pid_t tid, uint64_t file)
 {
 	struct noted key = {.file = file, .tid = tid};
+	ASSERT_LOCKED(&table->lock);
 	return RB_FIND(noted_tree, &table->tree, &key);
 }
 
 static void drop_locked(struct intent_table *table, struct noted *noted)
 {
+	ASSERT_LOCKED(&table->lock);
 	RB_REMOVE(noted_tree, &table->tree, noted);
 	TAILQ_REMOVE(&table->ages, noted, by_age);
 	table->count--;
@@ -67,14 +70,17 @@ void intent_table_free(struct intent_table *table)
 {
 	if (!table)
 		return;
+	pthread_mutex_lock(&table->lock);
 	while (!TAILQ_EMPTY(&table->ages))
 		drop_locked(table, TAILQ_FIRST(&table->ages));
+	pthread_mutex_unlock(&table->lock);
 	pthread_mutex_destroy(&table->lock);
 	free(table);
 }
 
 static struct noted *add_locked(struct intent_table *table, pid_t tid, uint64_t file)
 {
+	ASSERT_LOCKED(&table->lock);
 	struct noted *noted = calloc(1, sizeof(*noted));
 	if (!noted)
 		return NULL;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "notifier.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fuse_lowlevel.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,6 +12,7 @@
 #include "clock.h"
 #include "container.h"
 #include "streamfs/shard.h"
+#include "trace.h"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -32,6 +35,8 @@ enum { QUICK_TRIES = 20 };
  */
 static void invalidate(struct notifier *notifier, const struct notifier_job *job, uint64_t known)
 {
+	TRACE(notify, "node %#" PRIx64 ": drops the page of the end at %" PRIu64,
+		job->cached->nodeid, known);
 	fuse_lowlevel_notify_inval_inode(
 		notifier->session, job->cached->nodeid, (off_t)(known - known % PAGE_BYTES), 0);
 }
@@ -41,6 +46,9 @@ static void raise_size(struct notifier *notifier, const struct notifier_job *job
 	char newline = '\n';
 	struct fuse_bufvec last = FUSE_BUFVEC_INIT(1);
 	last.buf[0].mem = &newline;
+	assert(size > atomic_load(&job->cached->known_bytes));
+	TRACE(notify, "node %#" PRIx64 ": size %" PRIu64 " after %u tries", job->cached->nodeid,
+		size, job->tries);
 	fuse_lowlevel_notify_store(
 		notifier->session, job->cached->nodeid, (off_t)(size - 1), &last, 0);
 	atomic_store(&job->cached->known_bytes, size);
@@ -67,6 +75,8 @@ static bool drop_last_page(struct notifier *notifier, struct notifier_job *job, 
 /* With the page in which the text that is left begins. */
 static void forget_trimmed(struct notifier *notifier, const struct notifier_job *job)
 {
+	TRACE(notify, "node %#" PRIx64 ": drops what was trimmed before %" PRIu64,
+		job->cached->nodeid, job->trimmed_bytes);
 	fuse_lowlevel_notify_inval_inode(
 		notifier->session, job->cached->nodeid, 0, (off_t)job->trimmed_bytes);
 }

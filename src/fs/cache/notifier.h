@@ -16,6 +16,13 @@
  * Between the two it waits for those who may still hold the page that went (followers.h): their
  * reads were told the old size and are about to look at the inode's.
  *
+ * Invariants:
+ *   1. known_bytes of a cached_shard only grows. Only the notifier's thread writes it.
+ *   2. No reply carries a size above known_bytes.
+ *   3. Before known_bytes grows, the page in which it ended is dropped, and the readers that were
+ *      noted before (followers.h) have gone on.
+ *   4. A job's `done` is called exactly once, without locks.
+ *
  * One thread does this for all, in order, so that a node's told size only grows, and only after
  * the invalidation. It must not be a thread that serves requests: an invalidation waits for the
  * pages that are being read. Reads never wait for this thread.

@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "lock.h"
 #include "streamfs/stream.h"
 #include "streamfs/upload.h"
 #include "upload.h"
@@ -36,6 +37,7 @@ void drop_init(struct drop *drop)
 
 static void unsettle_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->drop->lock);
 	TAILQ_REMOVE(&upload->drop->settled, upload, by_age);
 	upload->settled_ns = 0;
 	upload->drop->settled_count--;
@@ -71,6 +73,7 @@ void drop_fini(struct drop *drop)
 bool drop_unlist_locked(struct upload *upload)
 {
 	bool was_listed = upload->listed;
+	ASSERT_LOCKED(&upload->drop->lock);
 	if (was_listed)
 		RB_REMOVE(upload_tree, &upload->drop->tree, upload);
 	upload->listed = false;
@@ -79,6 +82,7 @@ bool drop_unlist_locked(struct upload *upload)
 
 void drop_settle_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->drop->lock);
 	TAILQ_INSERT_HEAD(&upload->drop->settled, upload, by_age);
 	upload->settled_ns = clock_monotonic_ns();
 	upload->drop->settled_count++;
@@ -88,6 +92,7 @@ void drop_settle_locked(struct upload *upload)
 static struct upload *find_settled_locked(struct drop *drop, pid_t thread)
 {
 	struct upload *upload;
+	ASSERT_LOCKED(&drop->lock);
 	TAILQ_FOREACH(upload, &drop->settled, by_age)
 	{
 		if (thread != 0 && upload->creator.thread == thread)
@@ -149,6 +154,7 @@ static bool is_named(const struct upload *upload, uint64_t stream_id, const char
 static struct upload *first_locked(struct drop *drop, uint64_t stream_id, const char *name)
 {
 	struct upload key = {.stream_id = stream_id, .number = UINT64_MAX};
+	ASSERT_LOCKED(&drop->lock);
 	size_t length = strlen(name);
 	if (length > UPLOAD_NAME_MAX)
 		return NULL;
@@ -165,6 +171,7 @@ static struct upload *find_locked(
 	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller)
 {
 	struct upload *upload, *found = NULL;
+	ASSERT_LOCKED(&drop->lock);
 	for (upload = first_locked(drop, stream_id, name);
 		upload && is_named(upload, stream_id, name);
 		upload = RB_NEXT(upload_tree, &drop->tree, upload)) {
@@ -247,6 +254,8 @@ int drop_unlink(
 
 static int rename_locked(struct upload *upload, const char *to, bool *ret_begun)
 {
+	ASSERT_LOCKED(&upload->lock);
+	ASSERT_LOCKED(&upload->drop->lock);
 	if (upload->state == UPLOAD_COMMITTING)
 		return -EBUSY;
 	if (!upload->listed)

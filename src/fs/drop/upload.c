@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "upload.h"
 
+#include <assert.h>
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "drop.h"
+#include "lock.h"
 #include "streamfs/stream.h"
 #include "streamfs/upload.h"
+#include "trace.h"
 
 static bool all_alphanumeric(const char *text)
 {
@@ -48,6 +52,7 @@ void upload_ref(struct upload *upload)
 void upload_unref(struct upload *upload)
 {
 	pthread_mutex_lock(&upload->drop->lock);
+	assert(upload->refs > 0);
 	bool last = --upload->refs == 0;
 	pthread_mutex_unlock(&upload->drop->lock);
 	if (!last)
@@ -78,8 +83,12 @@ void upload_set_owner(struct upload *upload, const struct upload_owner *owner)
 
 bool upload_begin_commit_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->lock);
+	ASSERT_LOCKED(&upload->drop->lock);
 	if (upload->state != UPLOAD_OPEN)
 		return false;
+	TRACE(drop, "upload %" PRIu64 ": begins to commit %" PRIu64 " bytes", upload->number,
+		upload_size(upload));
 	upload->state = UPLOAD_COMMITTING;
 	upload->refs++;
 	return true;
@@ -87,6 +96,8 @@ bool upload_begin_commit_locked(struct upload *upload)
 
 bool upload_discard_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->lock);
+	ASSERT_LOCKED(&upload->drop->lock);
 	if (upload->state == UPLOAD_OPEN)
 		upload->state = UPLOAD_GONE;
 	return upload->state == UPLOAD_GONE && drop_unlist_locked(upload);
@@ -95,6 +106,7 @@ bool upload_discard_locked(struct upload *upload)
 /* What was committed has been made durable, if it was to be; its payload is not needed again. */
 void upload_release_payload_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->lock);
 	if (upload->state == UPLOAD_GONE ||
 		(upload->state == UPLOAD_COMMITTED && upload->handles == 0)) {
 		sfs_upload_free(upload->payload);
@@ -125,6 +137,7 @@ static void finish(struct upload *upload, enum upload_state state, bool settle)
 
 int upload_commit(struct upload *upload, bool settle)
 {
+	assert(upload->state == UPLOAD_COMMITTING);
 	int r = upload->failed; /* a file with a part missing is no record */
 	if (r == 0)
 		r = sfs_upload_commit(upload->payload, upload->name, strlen(upload->name));
@@ -133,6 +146,7 @@ int upload_commit(struct upload *upload, bool settle)
 		r = sfs_upload_sync(upload->payload);
 	if (r == 0 && settle)
 		drop_forget_settled(upload->drop, upload->creator.thread);
+	TRACE(drop, "upload %" PRIu64 ": commit: %s", upload->number, strerror(-r));
 	finish(upload, state, r == 0 && settle);
 	return r;
 }
@@ -159,6 +173,7 @@ bool upload_close(struct upload *upload, bool discard)
 {
 	bool begun = false, was_listed = false;
 	upload_lock_state(upload);
+	assert(upload->handles > 0);
 	bool last = --upload->handles == 0;
 	if (last && discard)
 		was_listed = upload_discard_locked(upload);
@@ -180,12 +195,14 @@ bool upload_wants_commit(struct upload *upload)
 
 static void note_failure_locked(struct upload *upload, int error, uint64_t offset)
 {
+	ASSERT_LOCKED(&upload->lock);
 	upload->failed = error;
 	upload->failed_offset = offset;
 }
 
 static void publish_size_locked(struct upload *upload)
 {
+	ASSERT_LOCKED(&upload->lock);
 	atomic_store(&upload->size_bytes, sfs_upload_size(upload->payload));
 }
 

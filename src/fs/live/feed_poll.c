@@ -13,6 +13,7 @@
 #include "container.h"
 #include "feed.h"
 #include "feeds.h"
+#include "lock.h"
 #include "streamfs/view.h"
 
 /* A poll that waits. It outlives its handle if it is just being woken then. */
@@ -61,6 +62,7 @@ static void on_poll_wake(struct sfs_waiter *waiter)
 
 static struct feed_poll *poll_of_locked(struct feeds *feeds, struct feed *feed)
 {
+	ASSERT_LOCKED(&feed->lock);
 	if (feed->poll)
 		return feed->poll;
 	struct feed_poll *poll = calloc(1, sizeof(*poll));
@@ -103,6 +105,7 @@ static void stop_waiting(struct feed_poll *poll)
 /* True: something came meanwhile. */
 static bool poll_wait_locked(struct feed *feed, struct feed_poll *poll)
 {
+	ASSERT_LOCKED(&feed->lock);
 	if (!begin_waiting(poll))
 		return false;
 	atomic_fetch_add(&poll->refs, 1);
@@ -115,6 +118,7 @@ static bool poll_wait_locked(struct feed *feed, struct feed_poll *poll)
 
 static unsigned look_or_wait_locked(struct feed *feed, struct feed_poll *poll)
 {
+	ASSERT_LOCKED(&feed->lock);
 	do {
 		if (feed_look_ahead_locked(feed))
 			return POLLIN | POLLRDNORM;

@@ -5,13 +5,16 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "container.h"
 #include "feed.h"
 #include "feeds.h"
+#include "lock.h"
 #include "reply.h"
 #include "streamfs/view.h"
+#include "trace.h"
 
 /* A read that waits, or is about to. */
 struct parked_read {
@@ -51,6 +54,8 @@ static void send_answer(const struct answer *answer)
 {
 	if (!answer->req)
 		return;
+	TRACE(live, "thread %d gets %zu bytes: %s", (int)fuse_req_ctx(answer->req)->pid,
+		answer->bytes, strerror(-answer->result));
 	if (answer->result < 0)
 		reply_result(answer->req, answer->result);
 	else
@@ -61,6 +66,7 @@ static struct answer answer_locked(struct parked_read *read, int result, char *b
 {
 	struct answer answer = {read->req, result, buffer, bytes};
 	struct feeds *feeds = read->feeds;
+	ASSERT_LOCKED(&read->lock);
 	SCOPED_LOCK(&feeds->lock);
 	read->req = NULL;
 	LIST_REMOVE(read, parked);
@@ -79,8 +85,10 @@ static int read_or_wait(struct parked_read *read, char *buffer, size_t *ret_byte
 		if (read->nonblocking)
 			return -EWOULDBLOCK;
 		atomic_fetch_add(&read->refs, 1);
-		if (!sfs_view_wait(feed->view, &read->waiter))
+		if (!sfs_view_wait(feed->view, &read->waiter)) {
+			TRACE(live, "read %p waits", (void *)read);
 			return -EAGAIN;
+		}
 		atomic_fetch_sub(&read->refs, 1);
 	}
 }
@@ -88,6 +96,7 @@ static int read_or_wait(struct parked_read *read, char *buffer, size_t *ret_byte
 static struct answer try_locked(struct parked_read *read, char *buffer)
 {
 	size_t bytes = 0;
+	ASSERT_LOCKED(&read->lock);
 	if (!read->req)
 		return (struct answer){0};
 	if (read->refusal)
@@ -110,6 +119,7 @@ static void go_on(struct parked_read *read)
 static void woken(struct feed_job *job)
 {
 	struct parked_read *read = CONTAINER_OF(job, struct parked_read, job);
+	TRACE(live, "read %p is woken", (void *)read);
 	go_on(read);
 	put(read);
 }

@@ -10,12 +10,16 @@
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
+#include "lock.h"
+#include "trace.h"
 
 struct held {
 	LIST_ENTRY(held) entry;
@@ -57,6 +61,16 @@ struct lock_table {
 	uint64_t searches;
 	atomic_uint count; /* held, spare and waiting; read without the mutex, too */
 };
+
+static const char *kind_name(enum lock_kind kind)
+{
+	return kind == LOCK_POSIX ? "fcntl" : "flock";
+}
+
+static const char *type_name(int type)
+{
+	return type == F_RDLCK ? "read lock" : type == F_WRLCK ? "write lock" : "unlock";
+}
 
 static int compare_files(const struct lock_file *a, const struct lock_file *b)
 {
@@ -309,6 +323,7 @@ static void tell(struct waiter_list *done)
 	struct waiter *w, *next;
 	TAILQ_FOREACH_SAFE(w, done, in_file, next)
 	{
+		TRACE(lock, "owner %#" PRIx64 ": a wait ends: %s", w->owner, strerror(-w->result));
 		w->granted(w->context, w->result);
 		free(w);
 	}
@@ -372,6 +387,7 @@ static int set_locked(struct lock_table *t, uint64_t ino, enum lock_kind kind, u
 	const struct lock_range *range, struct waiter **ret_waiter, struct waiter_list *done)
 {
 	struct held_list spares;
+	ASSERT_LOCKED(&t->mutex);
 	struct lock_file *file = range->type == F_UNLCK ? find_file(t, ino) : obtain_file(t, ino);
 	if (!file)
 		return range->type == F_UNLCK ? 0 : -ENOLCK;
@@ -413,6 +429,10 @@ int lock_set(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t o
 	if (file)
 		settle(t, file, &done);
 	pthread_mutex_unlock(&t->mutex);
+	TRACE(lock,
+		"inode %#" PRIx64 ", owner %#" PRIx64 ": %s %s of %" PRIu64 " to %" PRIu64 ": %s",
+		ino, owner, kind_name(kind), type_name(range->type), whole.first, whole.last,
+		strerror(-r));
 	tell(&done);
 	return r;
 }

@@ -16,10 +16,12 @@
 #define FS_FS_H
 
 #include <fuse_lowlevel.h>
+#include <inttypes.h>
 
 #include "feeds.h"
 #include "lock_waits.h"
 #include "sync_reply.h"
+#include "trace.h"
 #include "tree.h"
 
 struct committer;
@@ -48,6 +50,11 @@ static inline struct node *fs_node(struct fs *fs, fuse_ino_t nodeid)
 {
 	return node_of(&fs->tree.nodes, nodeid);
 }
+
+/* One line for each request as it arrives: the first statement of an operation op_NAME(). */
+#define TRACE_REQUEST(req, nodeid)                                                                 \
+	TRACE(request, "%s: inode %#" PRIx64 ", thread %d", __func__ + sizeof("op_") - 1,          \
+		fs_node(fs_of(req), nodeid)->id.ino, (int)fuse_req_ctx(req)->pid)
 
 static inline struct handle *fs_handle(const struct fuse_file_info *fi)
 {

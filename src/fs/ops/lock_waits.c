@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "lock.h"
 #include "locks.h"
 
 void lock_waits_init(struct lock_waits *waits)
@@ -26,6 +27,7 @@ void lock_waits_fini(struct lock_waits *waits)
 static struct lock_wait *find_free_locked(struct lock_waits *waits)
 {
 	struct lock_wait *wait;
+	ASSERT_LOCKED(&waits->lock);
 	LIST_FOREACH(wait, &waits->all, all)
 	{
 		if (!wait->req)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "node_reply.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -60,6 +61,7 @@ static void send_grown(struct notifier_job *job, int result, uint64_t size_bytes
 {
 	struct grown_reply *reply = (struct grown_reply *)job;
 	reply->attr.st_size = (off_t)size_bytes;
+	assert(result < 0 || !has_grown(reply->node, &reply->attr));
 	if (result < 0 && reply->is_entry)
 		fail_entry(reply->req, reply->node, result);
 	else if (result < 0)

@@ -11,6 +11,7 @@
 
 void op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct node *node = fs_node(fs, nodeid);
 	struct stat attr;
@@ -155,6 +156,7 @@ static int set_attr(struct fs *fs, struct node *node, const struct stat *attr, i
 void op_setattr(
 	fuse_req_t req, fuse_ino_t nodeid, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, nodeid);
 	(void)fi;
 	struct fs *fs = fs_of(req);
 	struct node *node = fs_node(fs, nodeid);
@@ -170,7 +172,7 @@ void op_setattr(
 
 void op_statfs(fuse_req_t req, fuse_ino_t nodeid)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct statvfs figures;
 	int r = sfs_store_statvfs(fs_of(req)->tree.store, &figures);
 	if (r < 0) {

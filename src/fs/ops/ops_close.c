@@ -81,7 +81,7 @@ static void flush_upload(fuse_req_t req, struct handle *handle, pid_t flusher)
 
 void op_flush(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct handle *handle = fs_handle(fi);
 	pid_t flusher = fuse_req_ctx(req)->pid;
@@ -141,7 +141,7 @@ void close_handle(struct fs *fs, struct handle *handle, bool discard)
 
 void op_release(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct handle *handle = fs_handle(fi);
 	uint64_t ino = handle->node->id.ino;

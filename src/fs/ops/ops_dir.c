@@ -10,6 +10,7 @@
 #include "ino.h"
 #include "intent.h"
 #include "listing.h"
+#include "lock.h"
 #include "node_reply.h"
 #include "ops.h"
 #include "reply.h"
@@ -19,6 +20,7 @@
 
 void op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct handle *handle = handle_new(&fs->tree.handles, HANDLE_DIR, fs_node(fs, nodeid),
 		fi->flags, fuse_req_ctx(req)->pid);
@@ -35,6 +37,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 static int refresh_locked(struct fs *fs, struct handle *handle, off_t offset)
 {
 	struct listing *listing;
+	ASSERT_LOCKED(&handle->lock);
 	if (offset > 0 && handle->listing)
 		return 0;
 	int r = listing_read(&fs->tree, handle->node, &listing);
@@ -46,9 +49,11 @@ static int refresh_locked(struct fs *fs, struct handle *handle, off_t offset)
 }
 
 static size_t pack_locked(
-	fuse_req_t req, const struct listing *listing, size_t first, char *buffer, size_t bytes)
+	fuse_req_t req, const struct handle *handle, size_t first, char *buffer, size_t bytes)
 {
+	const struct listing *listing = handle->listing;
 	size_t used = 0;
+	ASSERT_LOCKED(&handle->lock);
 	for (size_t i = first; i < listing->count; i++) {
 		const struct listing_entry *entry = &listing->items[i];
 		struct stat attr = {.st_ino = entry->ino, .st_mode = entry->type};
@@ -64,7 +69,7 @@ static size_t pack_locked(
 void op_readdir(
 	fuse_req_t req, fuse_ino_t nodeid, size_t bytes, off_t offset, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct handle *handle = fs_handle(fi);
 	size_t used = 0;
 	_cleanup_free_ char *buffer = malloc(bytes);
@@ -73,7 +78,7 @@ void op_readdir(
 		SCOPED_LOCK(&handle->lock);
 		r = refresh_locked(fs_of(req), handle, offset);
 		if (r == 0)
-			used = pack_locked(req, handle->listing, (size_t)offset, buffer, bytes);
+			used = pack_locked(req, handle, (size_t)offset, buffer, bytes);
 	}
 	if (r < 0)
 		reply_result(req, r);
@@ -83,7 +88,7 @@ void op_readdir(
 
 void op_releasedir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	close_handle(fs_of(req), fs_handle(fi), false);
 	fuse_reply_err(req, 0);
 }
@@ -91,7 +96,7 @@ void op_releasedir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 /* What changes a directory is durable before it is answered. */
 void op_fsyncdir(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	(void)datasync;
 	(void)fi;
 	fuse_reply_err(req, 0);
@@ -138,6 +143,7 @@ static int make_directory(fuse_req_t req, struct node *dir, const char *name, mo
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+	TRACE_REQUEST(req, parent);
 	struct node *node;
 	struct stat attr;
 	int r = make_directory(req, fs_node(fs_of(req), parent), name, mode, &node, &attr);
@@ -149,6 +155,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	TRACE_REQUEST(req, parent);
 	struct fs *fs = fs_of(req);
 	struct node *dir = fs_node(fs, parent);
 	bool is_stream = dir->id.kind == NODE_ROOT && sfs_stream_name_valid(name);
@@ -178,6 +185,7 @@ static int unlink_upload(
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	TRACE_REQUEST(req, parent);
 	struct fs *fs = fs_of(req);
 	struct node *dir = fs_node(fs, parent);
 	int r = -EPERM;
@@ -228,6 +236,7 @@ static void rename_done(void *context, struct upload *upload, int result)
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
 	const char *to, unsigned flags)
 {
+	TRACE_REQUEST(req, parent);
 	struct fs *fs = fs_of(req);
 	struct upload *commit = NULL;
 	int r = rename_node(fs, fs_node(fs, parent), name, fs_node(fs, to_parent), to, flags,
@@ -240,7 +249,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 
 void op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t to_parent, const char *to)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	(void)to_parent;
 	(void)to;
 	fuse_reply_err(req, EPERM);
@@ -248,6 +257,7 @@ void op_link(fuse_req_t req, fuse_ino_t nodeid, fuse_ino_t to_parent, const char
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
+	TRACE_REQUEST(req, parent);
 	(void)target;
 	(void)parent;
 	(void)name;
@@ -256,7 +266,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-	(void)parent;
+	TRACE_REQUEST(req, parent);
 	(void)name;
 	(void)mode;
 	(void)device;

@@ -66,6 +66,7 @@ static struct lock_range range_of(const struct flock *lock)
 
 void op_getlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct flock *lock)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct lock_range range = range_of(lock), found;
 	lock_get(fs->locks, fs_node(fs, nodeid)->id.ino, fi->lock_owner, &range, &found);
@@ -82,6 +83,7 @@ void op_getlk(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, stru
 void op_setlk(
 	fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, struct flock *lock, int wait)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct lock_range range = range_of(lock);
 	uint64_t ino = fs_node(fs, nodeid)->id.ino;
@@ -109,6 +111,7 @@ static int type_of(int operation)
 
 void op_flock(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi, int operation)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct lock_range range = {.last = INT64_MAX, .type = type_of(operation)};
 	uint64_t ino = fs_node(fs, nodeid)->id.ino;

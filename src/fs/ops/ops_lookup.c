@@ -28,6 +28,7 @@ static int lookup(struct fs *fs, fuse_ino_t parent, const char *name, const stru
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	TRACE_REQUEST(req, parent);
 	struct node *node;
 	struct stat attr;
 	int r = lookup(fs_of(req), parent, name, fuse_req_ctx(req), &node, &attr);
@@ -39,6 +40,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_forget(fuse_req_t req, fuse_ino_t nodeid, uint64_t lookups)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	node_forget(&fs->tree.nodes, fs_node(fs, nodeid), lookups);
 	fuse_reply_none(req);

@@ -284,6 +284,7 @@ static int reply_feed(fuse_req_t req, const struct fuse_file_info *fi)
 
 void op_open(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, nodeid);
 	struct fs *fs = fs_of(req);
 	struct opening opening = {fs, fs_node(fs, nodeid), fi->flags, fuse_req_ctx(req)->pid};
 	struct handle *handle;
@@ -369,6 +370,7 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, parent);
 	struct fs *fs = fs_of(req);
 	struct stat attr;
 	struct handle *handle;

@@ -165,7 +165,7 @@ static int read_handle(struct handle *handle, bool paged, uint64_t offset, void 
 void op_read(
 	fuse_req_t req, fuse_ino_t nodeid, size_t bytes, off_t offset, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct handle *handle = fs_handle(fi);
 	if (handle->kind == HANDLE_FEED) {
 		feed_read(req, &fs_of(req)->feeds, handle->feed, bytes, fi->flags & O_NONBLOCK);
@@ -218,6 +218,7 @@ static int seek(struct fs *fs, struct node *node, uint64_t offset, int whence, o
 void op_lseek(
 	fuse_req_t req, fuse_ino_t nodeid, off_t offset, int whence, struct fuse_file_info *fi)
 {
+	TRACE_REQUEST(req, nodeid);
 	(void)fi;
 	struct fs *fs = fs_of(req);
 	off_t found;
@@ -233,7 +234,7 @@ void op_lseek(
 void op_poll(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi,
 	struct fuse_pollhandle *pollhandle)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct handle *handle = fs_handle(fi);
 	unsigned events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM;
 	int r = 0;

@@ -70,7 +70,7 @@ static int write_handle(struct fs *fs, struct handle *handle, const char *data, 
 void op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t bytes, off_t offset,
 	struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	struct handle *handle = fs_handle(fi);
 	/* The latter has what pwritev2(2) and a mount with `sync` add. */
 	bool durable = (handle->flags | fi->flags) & O_DSYNC;
@@ -102,7 +102,7 @@ static int sync_handle(struct handle *handle)
 
 void op_fsync(fuse_req_t req, fuse_ino_t nodeid, int datasync, struct fuse_file_info *fi)
 {
-	(void)nodeid;
+	TRACE_REQUEST(req, nodeid);
 	(void)datasync;
 	struct handle *handle = fs_handle(fi);
 	if (handle->kind != HANDLE_WRITER) {

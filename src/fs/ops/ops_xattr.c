@@ -108,6 +108,7 @@ static int render_list(const struct node *node, struct buf *out)
 
 void op_getxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, size_t bytes)
 {
+	TRACE_REQUEST(req, nodeid);
 	_cleanup_(buf_fini) struct buf value = {0};
 	int r = render(fs_node(fs_of(req), nodeid), name, &value);
 	if (r == 0 && bytes > 0 && value.size > bytes)
@@ -122,6 +123,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, size_t byt
 
 void op_listxattr(fuse_req_t req, fuse_ino_t nodeid, size_t bytes)
 {
+	TRACE_REQUEST(req, nodeid);
 	_cleanup_(buf_fini) struct buf names = {0};
 	int r = render_list(fs_node(fs_of(req), nodeid), &names);
 	if (r == 0 && bytes > 0 && names.size > bytes)
@@ -137,6 +139,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t nodeid, size_t bytes)
 void op_setxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, const char *value,
 	size_t bytes, int flags)
 {
+	TRACE_REQUEST(req, nodeid);
 	(void)name;
 	(void)value;
 	(void)bytes;
@@ -146,6 +149,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t nodeid, const char *name, const char
 
 void op_removexattr(fuse_req_t req, fuse_ino_t nodeid, const char *name)
 {
+	TRACE_REQUEST(req, nodeid);
 	(void)name;
 	fuse_reply_err(req, fs_node(fs_of(req), nodeid)->id.shard ? EPERM : ENODATA);
 }

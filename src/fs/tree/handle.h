@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Handles: one per open(2) that the kernel was granted. The kernel may send requests of one handle
- * from several threads at once; `lock` guards what says so.
+ * from several threads at once; `lock` guards the fields that name it.
+ *
+ * Invariants:
+ *   1. A handle keeps a reference to its node until it is freed.
+ *   2. Its kind never changes, and of the union only the member of the kind is used.
+ *   3. A writer's handle is counted in node->busy if and only if it is busy.
+ *   4. A shard's handle that is cached is counted in node->cached.
+ *   5. An upload's handle is counted in upload->handles until close_handle().
  */
 #ifndef FS_HANDLE_H
 #define FS_HANDLE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "cleanup.h"
 #include "ino.h"
+#include "lock.h"
 #include "streamfs/shard.h"
 #include "streamfs/stream.h"
 #include "upload.h"
@@ -46,6 +48,7 @@ void node_table_init(struct node_table *table)
 
 static void unlist_locked(struct node_table *table, struct node *node)
 {
+	ASSERT_LOCKED(&table->lock);
 	if (node->listed)
 		RB_REMOVE(node_tree, &table->tree, node);
 	node->listed = false;
@@ -107,6 +110,7 @@ static bool is_usable(struct node *node, const struct node_identity *id)
 static struct node *find_locked(struct node_table *table, const struct node_identity *id)
 {
 	struct node key = {.id = {.ino = id->ino, .tid = id->tid}};
+	ASSERT_LOCKED(&table->lock);
 	struct node *node = RB_FIND(node_tree, &table->tree, &key);
 	if (!node || is_usable(node, id))
 		return node;
@@ -152,6 +156,7 @@ static void node_put(struct node_table *table, struct node *node, uint64_t looku
 		return;
 	pthread_mutex_lock(&table->lock);
 	node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+	assert(node->refs >= refs);
 	node->refs -= refs;
 	bool unknown = node->lookups == 0 && node->refs == 0;
 	if (unknown) {
@@ -201,6 +206,7 @@ bool node_enter_cache(struct node_table *table, struct node *node)
 void node_leave_cache(struct node_table *table, struct node *node)
 {
 	SCOPED_LOCK(&table->lock);
+	assert(node->cached > 0);
 	node->cached--;
 }
 

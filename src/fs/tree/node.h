@@ -9,7 +9,15 @@
  * to a guess that cached readers must not see. Of a thread that cannot be told from others (in
  * another PID namespace, it is 0) each lookup makes a writers' node anew.
  *
- * A node lives while the kernel knows it (lookups) or a handle refers to it (refs). Thread-safe.
+ * Invariants:
+ *   1. A node lives while the kernel knows it (lookups) or a handle refers to it (refs).
+ *   2. Its identity never changes. Of one inode number and thread at most one node is listed.
+ *   3. A node that is read through the page cache (cached) is never written by. Once it is direct,
+ *      it stays so, is not listed, and no more handles come to read it through the cache.
+ *   4. A writers' node that is busy is not given to another open(2).
+ *   5. The size that the kernel knows of a readers' node only grows (cached_shard).
+ *
+ * Thread-safe.
  */
 #ifndef FS_NODE_H
 #define FS_NODE_H
