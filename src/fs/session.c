@@ -21,9 +21,9 @@ enum {
 };
 
 /*
- * The page cache is kept as appends come (EXPLICIT_INVAL_DATA); the notifier says what must go. No
- * write may linger in the kernel (WRITEBACK_CACHE), and a truncation must be told apart from an
- * open (ATOMIC_O_TRUNC). READDIRPLUS would count lookups of nodes that nobody asked for.
+ * The kernel keeps its pages as appends come (EXPLICIT_INVAL_DATA); the notifier drops those that
+ * must go. No write may linger in the kernel (WRITEBACK_CACHE). A truncation must be a request of
+ * its own (ATOMIC_O_TRUNC). READDIRPLUS would count lookups that no program asked for.
  */
 static void choose_capabilities(struct fuse_conn_info *conn)
 {
@@ -184,7 +184,7 @@ static int serve(struct fs *fs, struct stopper *stopper)
 	return r < 0 ? r : 0;
 }
 
-/* From before the mount to after it, no signal may leave a mount without a daemon. */
+/* Signals are caught from before the mount to after it: none may leave a mount without a daemon. */
 static int mount_and_serve(struct fs *fs)
 {
 	struct stopper stopper;

@@ -11,7 +11,7 @@
 struct fuse_args;
 struct sfs_store;
 
-enum { FS_EMOUNT = ECONNREFUSED }; /* fs_serve() answers -FS_EMOUNT where mounting failed */
+enum { FS_EMOUNT = ECONNREFUSED }; /* fs_serve() returns -FS_EMOUNT where mounting failed */
 
 struct fs_options {
 	const char *mountpoint;
@@ -24,8 +24,8 @@ struct fs_options {
 };
 
 /*
- * Mounts and serves; SIGINT, SIGTERM and SIGHUP end it as an unmount does. All that was still
- * open for writing is ended when it returns: unfinished lines have become records. The store
+ * Mounts and serves. SIGINT, SIGTERM and SIGHUP end it as an unmount does. When it returns,
+ * whatever was open for writing is closed, and unfinished lines have become records. The store
  * stays the caller's. Returns 0, -FS_EMOUNT (libfuse has printed why) or another negative errno.
  */
 int fs_serve(struct sfs_store *store, const struct fs_options *options);

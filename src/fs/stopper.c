@@ -10,7 +10,7 @@
 
 #include "notifier.h"
 
-/* The one thing that must be global: a handler of signals is given nothing. */
+/* Must be global: a handler of signals gets no context. */
 static volatile sig_atomic_t caught_fd = -1;
 
 static const int caught[] = {SIGHUP, SIGINT, SIGTERM};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends a session when SIGHUP, SIGINT or SIGTERM asks for it. First nothing more is told to the
- * kernel, while all threads go on serving: what was told last may wait for a page, and that for a
- * read, which libfuse's threads would leave lying once the session is to end.
+ * Ends a session when SIGHUP, SIGINT or SIGTERM asks for it. First the notifier stops, while all
+ * threads go on serving: its last job may wait for a page, and that page for a read, which
+ * libfuse's threads would not serve once the session is to end.
  *
  * One at a time in a process, as its signals are.
  */
@@ -26,13 +26,13 @@ struct stopper {
 	bool signalled;	   /* valid after stopper_end() */
 };
 
-/* From here on signals are kept for the stopper, not deadly. Those that were ignored stay so. */
+/* From here on the signals wake the stopper instead of killing. Ignored ones stay ignored. */
 int stopper_catch(struct stopper *stopper);
 void stopper_release(struct stopper *stopper);
 
-/* To be called by the thread that is going to serve; both are borrowed until stopper_end(). */
+/* The thread that is going to serve calls this. Both are borrowed until stopper_end(). */
 int stopper_start(struct stopper *stopper, struct fuse_session *session, struct notifier *notifier);
-/* The loop has returned. The notifier has stopped after it. */
+/* The loop has returned. Afterwards the notifier has stopped. */
 void stopper_end(struct stopper *stopper);
 
 #endif

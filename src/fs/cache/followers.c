@@ -12,11 +12,11 @@ static const uint64_t unseen_patience_ns = 250000000;
 static const uint64_t patience_ns = 10000000000;
 static const uint64_t enough_ns = 1000000;
 
-/* What is known of how long a thread has run. */
+/* What is known of the time that a thread has run. */
 enum sight {
 	NOT_SEEN,
-	SEEN,	 /* once; what it ran before may be missing */
-	COUNTED, /* a change of it */
+	SEEN,	 /* once; part of the time before may be missing */
+	COUNTED, /* it has changed since */
 };
 
 struct follower {
@@ -49,7 +49,7 @@ void followers_fini(struct followers *followers)
 	pthread_mutex_destroy(&followers->lock);
 }
 
-/* Whether it has run for long enough, as far as it was seen. */
+/* Whether it has run for long enough since its time first changed. */
 static bool has_run(struct follower *follower, uint64_t ran_ns)
 {
 	if (follower->sight == COUNTED)
@@ -87,7 +87,7 @@ static struct follower *find_locked(struct followers *followers, pid_t tid)
 	return NULL;
 }
 
-/* Keeps the list from growing where nothing is ever appended. */
+/* Keeps the list short where nothing is ever appended. */
 static void expire_locked(struct followers *followers, uint64_t now_ns)
 {
 	ASSERT_LOCKED(&followers->lock);
@@ -101,7 +101,7 @@ void followers_add(struct followers *followers, pid_t tid)
 	uint64_t now_ns = clock_monotonic_ns();
 	SCOPED_LOCK(&followers->lock);
 	expire_locked(followers, now_ns);
-	/* Thread 0 is whoever is in another PID namespace: each counts. */
+	/* Thread 0 stands for all that are in another PID namespace: each is noted. */
 	struct follower *follower = tid ? find_locked(followers, tid) : NULL;
 	if (follower)
 		drop_locked(followers, follower);

@@ -22,16 +22,16 @@ struct notifier {
 };
 
 /*
- * Until when the queue is looked at again, while a page's readers are waited for: mostly they go on
- * at once, and one that computes is seen to do so by the clock's ticks.
+ * Pauses before a job that waits for readers is tried again. Most readers go on at once. Of one
+ * that computes, /proc shows at the next tick of the clock that it has run.
  */
 static const struct timespec retry_after = {.tv_nsec = 50000};
 static const struct timespec retry_later = {.tv_nsec = 500000};
 enum { QUICK_TRIES = 20 };
 
 /*
- * Both calls fail where the kernel has no such inode (yet, or any more) and so nothing cached; it
- * will take the size from the reply.
+ * This call and the next fail where the kernel has no such inode, yet or any more. Then it has
+ * nothing cached, and takes the size from the reply.
  */
 static void invalidate(struct notifier *notifier, const struct notifier_job *job, uint64_t known)
 {
@@ -55,8 +55,8 @@ static void raise_size(struct notifier *notifier, const struct notifier_job *job
 }
 
 /*
- * Drops the page in which the told size ends, once for each such size: what another job stored
- * since may have left a page with zeros again. False: its readers are still to be waited for.
+ * Drops the page in which the known size ends, once for each known size: another job that raised it
+ * has left a page with zeros again. False: some readers have not gone on yet.
  */
 static bool drop_last_page(struct notifier *notifier, struct notifier_job *job, uint64_t known)
 {
@@ -72,7 +72,7 @@ static bool drop_last_page(struct notifier *notifier, struct notifier_job *job, 
 	return followers_gone(&cached->followers, job->invalidated_ns);
 }
 
-/* With the page in which the text that is left begins. */
+/* The page in which the text that is left begins goes too. */
 static void forget_trimmed(struct notifier *notifier, const struct notifier_job *job)
 {
 	TRACE(notify, "node %#" PRIx64 ": drops what was trimmed before %" PRIu64,
@@ -81,7 +81,7 @@ static void forget_trimmed(struct notifier *notifier, const struct notifier_job 
 		notifier->session, job->cached->nodeid, 0, (off_t)job->trimmed_bytes);
 }
 
-/* False: to be tried again. */
+/* False: try again later. */
 static bool serve(struct notifier *notifier, struct notifier_job *job)
 {
 	if (job->trimmed_bytes)

@@ -43,7 +43,7 @@ static void unsettle_locked(struct upload *upload)
 	upload->drop->settled_count--;
 }
 
-/* The oldest one, as long as there are more than `keep` or it has been there for long. */
+/* The oldest one, while there are more than `keep` or it is older than a second. */
 static struct upload *take_oldest_settled(struct drop *drop, unsigned keep)
 {
 	SCOPED_LOCK(&drop->lock);
@@ -69,7 +69,6 @@ void drop_fini(struct drop *drop)
 	pthread_mutex_destroy(&drop->lock);
 }
 
-/* True: the directory's reference is now the caller's. */
 bool drop_unlist_locked(struct upload *upload)
 {
 	bool was_listed = upload->listed;
@@ -101,7 +100,6 @@ static struct upload *find_settled_locked(struct drop *drop, pid_t thread)
 	return NULL;
 }
 
-/* A thread that goes on to another file is done with what it has closed. */
 void drop_forget_settled(struct drop *drop, pid_t thread)
 {
 	pthread_mutex_lock(&drop->lock);
@@ -215,7 +213,7 @@ int drop_each(struct drop *drop, uint64_t stream_id,
 	return 0;
 }
 
-/* Whether it is the caller's to remove: of what nobody has open, or of its own or its parent's. */
+/* Nothing has it open, or the caller's process or its parent created it. */
 static bool is_removable(struct upload *upload, const struct drop_caller *caller)
 {
 	pthread_mutex_lock(&upload->drop->lock);

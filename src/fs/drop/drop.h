@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room drop/: what is in the drop directories (drop), each of it (upload), and the threads that
- * make records of it (committer). Uses proc/, util and the store.
+ * The room drop/: the drop directories (drop), the files in them (upload), and the threads that
+ * make records of them (committer). Uses proc/, util and the store.
  *
- * In the drop directories are files on their way to become one record each, under their name
- * as key. An upload is in its directory from its creation to the end of its commit.
+ * A file in a drop directory becomes one record, with its name as key. It is in its directory from
+ * its creation to the end of its commit.
  *
- * - It is committed when its creator closes it, at FLUSH, so that close(2) tells the error; else
- *   with its last descriptor. A commit that failed is not tried again: who closed knows. Until it
- *   is done, nobody waits for it but who closed: others are told its size, and cannot change it.
- * - A name of a temporary file of rsync's (".NAME.XXXXXX") is held after the close: rsync sets its
- *   times by path and renames it. The rename commits, under the new name. So is that of an editor's
- *   swap file (".NAME.swp"), which is removed in the end.
- * - install and rsync --inplace set modes and times by path after the close. For the thread that
- *   created, wrote and closed it in one go (as no shell does, which moves descriptors about first)
- *   a committed upload can still be looked up, until that thread creates another one, but for no
- *   longer than a second; what is set has no effect.
- * - Who opens an upload that is open gets one of its own of the same name; they never mix. A
- *   thread sees its own first, others the newest of their user's; root sees all.
+ * - An upload is committed when its creator closes it, at FLUSH, so that close(2) returns the
+ *   error; failing that, with its last descriptor. A commit that failed is not tried again. While
+ *   it runs, only that close(2) waits for it; others see the size and cannot change the file.
+ * - A held name (upload_name_is_held()) is not committed by a close. rsync sets the times of its
+ *   temporary file by path and then renames it; the rename commits, under the new name. Editors
+ *   remove their swap files in the end.
+ * - install and rsync --inplace set modes and times by path after the close. So the thread that
+ *   created, wrote and closed a file in one go can still look it up after its commit: a "settled"
+ *   upload. It lasts until that thread creates another one, for a second at most. What is set then
+ *   has no effect. (Shells do not get this far: they move descriptors about before they write.)
+ * - A process that opens an upload which is open gets one of its own, with the same name. The two
+ *   never mix. A thread sees its own upload first, others see the newest of their user's; root sees
+ *   all.
  *
  * Thread-safe.
  */
@@ -47,9 +48,9 @@ struct drop {
 	uint64_t last_number;
 };
 
-/* Who asks. */
+/* The process that asks. */
 struct drop_caller {
-	pid_t thread; /* 0: cannot be seen from here */
+	pid_t thread; /* 0: hidden from the daemon */
 	uid_t uid;
 };
 
@@ -59,7 +60,7 @@ void drop_fini(struct drop *drop);
 /* Makes an upload with one handle; the caller gets a reference. */
 int drop_create(struct drop *drop, struct sfs_stream *stream, const char *name,
 	const struct opener *creator, const struct upload_owner *owner, struct upload **ret_upload);
-/* A reference to what the caller is shown under this name; NULL: nothing. */
+/* A reference to what this name is for the caller; NULL: nothing. */
 struct upload *drop_find(
 	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller);
 /*
@@ -70,19 +71,19 @@ int drop_each(struct drop *drop, uint64_t stream_id,
 	int (*each)(void *context, const struct upload *upload), void *context);
 
 /*
- * Takes it out of its directory; nothing of it is stored. -ENOENT, -EBUSY: it is being committed,
- * or somebody else writes it, neither the caller's process nor the parent of that.
+ * Takes an upload out of its directory; nothing of it is stored. -ENOENT. -EBUSY: it is being
+ * committed, or it is open and neither the caller's process nor its parent created it.
  */
 int drop_unlink(
 	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller);
 /*
- * Renames. One that was held is to be committed, unless the new name is one to hold: then
- * `ret_commit` is set as by upload_begin_commit(), else to NULL. -ENOENT; -EBUSY: committing.
+ * Renames. If the old name was held and the new one is not, the caller is to commit `ret_commit`,
+ * as after upload_begin_commit(); else that is NULL. -ENOENT. -EBUSY: it is being committed.
  */
 int drop_rename(struct drop *drop, uint64_t stream_id, const char *from, const char *to,
 	const struct drop_caller *caller, struct upload **ret_commit);
 
-/* At the end of the mount: whatever is left. Returns how many there were. */
+/* At the end of the mount: discards what is left. Returns how many there were. */
 unsigned drop_discard_all(struct drop *drop);
 
 /* ---- for upload.c ---- */
@@ -91,7 +92,7 @@ unsigned drop_discard_all(struct drop *drop);
 bool drop_unlist_locked(struct upload *upload);
 /* Keeps a committed upload for its creator's thread. */
 void drop_settle_locked(struct upload *upload);
-/* A thread that goes on to another file is done with what it has closed. */
+/* This thread goes on to another file, and is done with the one that it has closed. */
 void drop_forget_settled(struct drop *drop, pid_t thread);
 
 #endif

@@ -103,7 +103,6 @@ bool upload_discard_locked(struct upload *upload)
 	return upload->state == UPLOAD_GONE && drop_unlist_locked(upload);
 }
 
-/* What was committed has been made durable, if it was to be; its payload is not needed again. */
 void upload_release_payload_locked(struct upload *upload)
 {
 	ASSERT_LOCKED(&upload->lock);
@@ -138,7 +137,7 @@ static void finish(struct upload *upload, enum upload_state state, bool settle)
 int upload_commit(struct upload *upload, bool settle)
 {
 	assert(upload->state == UPLOAD_COMMITTING);
-	int r = upload->failed; /* a file with a part missing is no record */
+	int r = upload->failed; /* a file with a part missing makes no record */
 	if (r == 0)
 		r = sfs_upload_commit(upload->payload, upload->name, strlen(upload->name));
 	enum upload_state state = r < 0 ? UPLOAD_GONE : UPLOAD_COMMITTED;

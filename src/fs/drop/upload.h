@@ -71,9 +71,9 @@ struct upload {
 
 	pthread_mutex_t lock;
 	struct sfs_upload *payload; /* lock; the commit's while that runs; NULL when not needed */
-	int failed;		    /* lock; a write that failed and was not made good since */
+	int failed;		    /* lock; of a write that failed and was not repeated since */
 	uint64_t failed_offset;	    /* lock; where it was */
-	bool sync;		    /* lock; fsync was asked for: the commit is to be durable */
+	bool sync;		    /* lock; an fsync asked for a durable commit */
 };
 
 void upload_ref(struct upload *upload);
@@ -94,21 +94,21 @@ int upload_open(struct upload *upload);
 /* Whether upload_open() would do it. */
 bool upload_is_free(struct upload *upload);
 /*
- * Gives a handle back. True: it was the last one, and the upload is to be committed, as if
- * upload_begin_commit() had said so. It is not if its name is held, or with `discard`.
+ * Gives a handle back. True: it was the last one, and the caller is to commit the upload, as after
+ * upload_begin_commit(). Never for a held name, nor with `discard`.
  */
 bool upload_close(struct upload *upload, bool discard);
 
-/* Whether a close by the creator is to commit: it is open, and its name is not held. */
+/* Whether the creator's close is to commit it: it is UPLOAD_OPEN, and its name is not held. */
 bool upload_wants_commit(struct upload *upload);
 /*
- * From now on nobody can change it. True: the caller is the one to call upload_commit(), from any
- * thread, with the reference that it got here. False: it is committed, or on its way, or gone.
+ * From now on nothing can change it. True: the caller is to call upload_commit(), from any thread,
+ * with the reference that it gets here. False: it was not UPLOAD_OPEN any more.
  */
 bool upload_begin_commit(struct upload *upload);
 /*
- * Makes the record; takes as long as it takes. With `settle`, the creator's thread can still look
- * the upload up when it is done. Leaves the reference to the caller.
+ * Makes the record. Can take seconds. With `settle`, the creator's thread can still look the upload
+ * up afterwards (drop.h). The reference stays the caller's.
  */
 int upload_commit(struct upload *upload, bool settle);
 
@@ -117,9 +117,9 @@ int upload_write(struct upload *upload, uint64_t offset, const void *data, size_
 int upload_read(
 	struct upload *upload, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes);
 int upload_truncate(struct upload *upload, uint64_t size_bytes);
-/* Waits for nobody. */
+/* Does not wait, not even for a commit. */
 uint64_t upload_size(struct upload *upload);
-/* Makes the record durable: now if there is one, else as it is committed. -EBUSY meanwhile. */
+/* Makes the record durable: now if there is one, else with its commit. -EBUSY while that runs. */
 int upload_sync(struct upload *upload);
 
 /* ---- for drop.c: changes of state, under both locks ---- */

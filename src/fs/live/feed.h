@@ -38,8 +38,8 @@ int feed_open(const struct view_path *path, struct sfs_stream *stream, struct fe
 void feed_close(struct feed *feed);
 
 /*
- * Reads on. 0 bytes: there is nothing more now; feed->live tells whether to wait. After -ESTALE and
- * -EBADMSG the next one goes on behind what is missing.
+ * Reads on. 0 bytes: there is nothing more now; wait if feed->live. After -ESTALE and -EBADMSG the
+ * next read goes on behind what is missing.
  */
 int feed_take_locked(struct feed *feed, void *buffer, size_t bytes, size_t *ret_bytes);
 /* True if a read would not have to wait. What it saw is kept for the next read. */

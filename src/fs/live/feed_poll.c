@@ -78,7 +78,7 @@ static struct feed_poll *poll_of_locked(struct feeds *feeds, struct feed *feed)
 	return poll;
 }
 
-/* The last who asks is told, for all: the kernel then asks again for each who waits. */
+/* The last handle serves all polls: once it is notified, the kernel asks again for each of them. */
 static void set_pollhandle(struct feed_poll *poll, struct fuse_pollhandle *pollhandle)
 {
 	SCOPED_LOCK(&poll->lock);

@@ -25,14 +25,14 @@ struct parked_read {
 	struct feed *feed; /* lives until the request is answered */
 	size_t bytes;
 	bool nonblocking;
-	atomic_uint refs; /* who works on it, and the store while it waits */
+	atomic_uint refs; /* each thread that works on it, and the store while it waits */
 
 	pthread_mutex_t lock;
 	fuse_req_t req; /* written under both locks; NULL once it is answered */
 	int refusal;	/* lock; not 0: what it is answered with instead of waiting */
 };
 
-/* What a request is answered with, once no lock is held any more. */
+/* Sent once no lock is held any more. */
 struct answer {
 	fuse_req_t req; /* NULL: not yet */
 	int result;
@@ -145,7 +145,7 @@ static struct parked_read *find(struct feeds *feeds, fuse_req_t req)
 	return NULL;
 }
 
-/* Ends its waiting; who is just being woken sees the refusal. */
+/* Ends its waiting. A read that is just being woken sees the refusal. */
 static void refuse(struct parked_read *read, int error)
 {
 	struct answer answer = {0};
@@ -203,7 +203,7 @@ void feed_read(
 		put(read);
 		return;
 	}
-	/* Before it waits: an interrupt that came already is told here and now. */
+	/* Before it waits: if an interrupt has come already, libfuse calls back here and now. */
 	if (!nonblocking)
 		fuse_req_interrupt_func(req, on_interrupt, feeds);
 	go_on(read);
@@ -219,6 +219,6 @@ void feed_read_end_all(struct feeds *feeds)
 	while ((read = find(feeds, NULL))) {
 		refuse(read, -ENODEV);
 		put(read);
-		sched_yield(); /* to who is just waking it */
+		sched_yield(); /* to the thread that is just waking it */
 	}
 }

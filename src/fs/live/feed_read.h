@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads of feeds. A read that finds nothing in a live feed is parked: its request is kept, no
- * thread waits, and the append that brings it something answers it, in the appender's thread and
- * before the append itself is answered. Where one append wakes many, only the first are answered
- * so, and the rest by a thread that is there for them. An interrupt (a signal to the reader) and
- * the end of the mount answer a parked read, too.
+ * Reads of feeds. A read that finds nothing in a live feed is parked: its request is kept, and no
+ * thread waits. The append that brings it something answers it, in the appender's thread, before
+ * the append itself is answered. Where one append wakes many reads, it answers the first few so,
+ * and the waker the rest (feeds.h). An interrupt (a signal to the reader) and the end of the mount
+ * answer a parked read too.
  */
 #ifndef FS_FEED_READ_H
 #define FS_FEED_READ_H
@@ -19,7 +19,7 @@ struct feeds;
 void feed_read(
 	fuse_req_t req, struct feeds *feeds, struct feed *feed, size_t bytes, bool nonblocking);
 
-/* Answers all that are parked with ENODEV, and whatever would be from now on. */
+/* Answers all parked reads with ENODEV, and every read that would be parked from now on. */
 void feed_read_end_all(struct feeds *feeds);
 
 #endif

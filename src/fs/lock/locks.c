@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tree of files, each with the locks held and the waiters in order of arrival. Whatever a change
- * lets through, or closes a cycle for, is moved to a list and told after the mutex is given back.
- * A waiter brings the memory that its lock will need, so that a grant cannot fail.
+ * A tree of files, each with the locks held and the waiters in order of arrival. The waiters that a
+ * change lets through, or closes a cycle for, move to a list; their callbacks are called after the
+ * mutex is given back. A waiter brings the memory that its lock will need, so a grant cannot fail.
  */
 #include "locks.h"
 
@@ -30,7 +30,7 @@ struct held {
 LIST_HEAD(held_list, held);
 
 struct waiter {
-	TAILQ_ENTRY(waiter) in_file; /* then the list of those to tell */
+	TAILQ_ENTRY(waiter) in_file; /* then the list of those to call back */
 	TAILQ_ENTRY(waiter) in_table;
 	STAILQ_ENTRY(waiter) in_search;
 	uint64_t search; /* the last search for a cycle that met it */
@@ -209,7 +209,7 @@ static void carve(struct lock_table *t, struct lock_file *file, struct held *h,
 		drop_held(t, h);
 }
 
-/* The owner's lock on the range becomes `range`, whatever it was; nobody else's is in the way. */
+/* The owner's lock on the range becomes `range`. No other owner's is in the way. */
 static void apply(struct lock_table *t, struct lock_file *file, enum lock_kind kind, uint64_t owner,
 	const struct lock_range *range, struct held_list *spares)
 {
@@ -295,8 +295,7 @@ static bool grant_one(struct lock_table *t, struct lock_file *file, struct waite
 	return false;
 }
 
-/* Ends one wait that would never end: the youngest, which closed the cycle. True if there was one.
- */
+/* Ends the youngest wait of a cycle, which closed it. True if there was one. */
 static bool break_one_cycle(struct lock_table *t, struct lock_file *file, struct waiter_list *done)
 {
 	struct waiter *w;
@@ -318,7 +317,7 @@ static void settle(struct lock_table *t, struct lock_file *file, struct waiter_l
 	drop_file_if_unused(t, file);
 }
 
-static void tell(struct waiter_list *done)
+static void call_back(struct waiter_list *done)
 {
 	struct waiter *w, *next;
 	TAILQ_FOREACH_SAFE(w, done, in_file, next)
@@ -373,7 +372,7 @@ static int set_flock(struct lock_table *t, struct lock_file *file, uint64_t owne
 		return 0;
 	if (h) {
 		drop_held(t, h);
-		/* Who waited for the old lock comes first. */
+		/* Those that waited for the old lock come first. */
 		while (grant_one(t, file, done))
 			;
 	}
@@ -391,7 +390,7 @@ static int set_locked(struct lock_table *t, uint64_t ino, enum lock_kind kind, u
 	struct lock_file *file = range->type == F_UNLCK ? find_file(t, ino) : obtain_file(t, ino);
 	if (!file)
 		return range->type == F_UNLCK ? 0 : -ENOLCK;
-	/* A full table must not keep anybody from letting go. */
+	/* An unlock must succeed even in a full table. */
 	int r = reserve(t, range->type == F_UNLCK ? UINT_MAX : LOCKS_MAX, &spares);
 	if (r == 0)
 		r = kind == LOCK_POSIX ? set_posix(t, file, owner, range, &spares)
@@ -433,7 +432,7 @@ int lock_set(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t o
 		"inode %#" PRIx64 ", owner %#" PRIx64 ": %s %s of %" PRIu64 " to %" PRIu64 ": %s",
 		ino, owner, kind_name(kind), type_name(range->type), whole.first, whole.last,
 		strerror(-r));
-	tell(&done);
+	call_back(&done);
 	return r;
 }
 
@@ -465,14 +464,14 @@ void lock_cancel(struct lock_table *t, void *context, int result)
 		drop_file_if_unused(t, file);
 	}
 	pthread_mutex_unlock(&t->mutex);
-	tell(&done);
+	call_back(&done);
 }
 
 void lock_release_owner(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t owner)
 {
 	struct waiter_list done = TAILQ_HEAD_INITIALIZER(done);
 	struct held *h, *next;
-	/* Every close(2) of a mount that nobody locks anything on comes here. */
+	/* Every close(2) comes here, and most mounts have no locks. */
 	if (atomic_load(&t->count) == 0)
 		return;
 	pthread_mutex_lock(&t->mutex);
@@ -484,7 +483,7 @@ void lock_release_owner(struct lock_table *t, uint64_t ino, enum lock_kind kind,
 		settle(t, file, &done);
 	}
 	pthread_mutex_unlock(&t->mutex);
-	tell(&done);
+	call_back(&done);
 }
 
 void lock_table_free(struct lock_table *t)
@@ -495,7 +494,7 @@ void lock_table_free(struct lock_table *t)
 		return;
 	while (!TAILQ_EMPTY(&t->waiters))
 		move_to_done(t, TAILQ_FIRST(&t->waiters), -EINTR, &done);
-	tell(&done);
+	call_back(&done);
 	RB_FOREACH_SAFE(file, file_tree, &t->files, next)
 	{
 		while (!LIST_EMPTY(&file->held))

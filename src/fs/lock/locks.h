@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room lock/: advisory locks, apart from the files that they are about. Uses util.
+ * The room lock/: advisory locks, by inode number and apart from the files themselves. The kernel
+ * leaves them to the filesystem, since one file here has several inodes. Uses util.
  *
- * Locks go by inode number: fcntl(2)'s ranges and flock(2)'s whole files, which do not see
- * each other. The kernel leaves them to the filesystem, since one file here has several inodes.
+ * There are fcntl(2)'s ranges and flock(2)'s whole files, which do not see each other. A lock that
+ * is free is granted at once, as on any Linux filesystem, even past a waiter that it does not suit:
+ * programs rely on a second read lock not waiting behind a writer. Waiters get what comes free in
+ * their order.
  *
- * Thread-safe. No call blocks: who has to wait leaves a callback. A lock that is free is given at
- * once, as on any Linux filesystem, even past a waiter that it does not suit (programs rely on a
- * second read lock not waiting behind a writer); waiters get what comes free in their order.
+ * Thread-safe. No call blocks: a lock that has to wait leaves a callback.
  */
 #ifndef FS_LOCKS_H
 #define FS_LOCKS_H
@@ -34,13 +35,13 @@ struct lock_table *lock_table_new(void); /* NULL: out of memory */
 void lock_table_free(struct lock_table *t);
 
 /*
- * Sets, changes or drops a lock; a flock's range is not looked at. As flock(2) has it, the
- * conversion of a flock gives the old lock up first, so that it can be lost.
+ * Sets, changes or drops a lock. The range of a flock does not matter. As flock(2) documents, a
+ * conversion gives the old lock up first, so that it can be lost.
  *   0        done
- *   -EAGAIN  held by another (and !wait)
- *   -EINPROGRESS  with `wait`: `granted` is called exactly once, with 0, -EDEADLK (only POSIX
- *            locks are searched for cycles) or what cancelled it, possibly before this returns,
- *            never with table locks held
+ *   -EAGAIN  another owner holds it (and !wait)
+ *   -EINPROGRESS  with `wait`: `granted` is called exactly once, perhaps before this returns, never
+ *            with table locks held. Its result is 0, -EDEADLK (only POSIX locks are searched for
+ *            cycles) or that of lock_cancel()
  *   -EINVAL  not a range or type
  *   -ENOLCK  too many locks, or no memory; nothing has changed (but a flock under conversion)
  */
@@ -48,14 +49,14 @@ int lock_set(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t o
 	const struct lock_range *range, bool wait, void (*granted)(void *context, int result),
 	void *context);
 
-/* Tells a POSIX lock that keeps `owner` from `range`; its type is F_UNLCK if there is none. */
+/* Finds a POSIX lock that keeps `owner` from `range`; its type is F_UNLCK if there is none. */
 void lock_get(struct lock_table *t, uint64_t ino, uint64_t owner, const struct lock_range *range,
 	struct lock_range *ret_conflict);
 
-/* Calls granted(context, result) of the waiter with this context, if it still waits. */
+/* Ends the wait with this context, if it still waits: calls granted(context, result). */
 void lock_cancel(struct lock_table *t, void *context, int result);
 
-/* Drops all that `owner` holds on the file. Needs no memory, cannot fail. */
+/* Drops all locks that `owner` has on the file. Needs no memory, cannot fail. */
 void lock_release_owner(struct lock_table *t, uint64_t ino, enum lock_kind kind, uint64_t owner);
 
 #endif

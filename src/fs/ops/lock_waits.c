@@ -92,7 +92,7 @@ static struct lock_wait *first_waiting(struct lock_waits *waits)
 	return NULL;
 }
 
-/* The kernel would make a restart of EINTR, which a program without a signal gets to see as 512. */
+/* Not EINTR: the kernel would turn it into a restart, which a program sees as errno 512. */
 void lock_waits_cancel(struct lock_waits *waits, struct lock_table *locks)
 {
 	struct lock_wait *wait;

@@ -25,8 +25,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 }
 
 /*
- * `>` is as good as `>>` where a write says all there is to say. After a write, programs that edit
- * a file in place cut it there, too.
+ * Where a write replaces the whole content, `>` is as good as `>>`. Programs that edit a file in
+ * place also cut it after the write.
  */
 static int set_size(struct node *node, off_t size)
 {
@@ -63,7 +63,7 @@ static int set_stream_owner(struct fs *fs, struct node *node, const struct stat 
 	sfs_stream_owner(node->id.stream, &owner);
 	merge_owner(&owner, attr, to_set);
 	int r = sfs_stream_set_owner(node->id.stream, &owner);
-	/* Of a shard that grows all the time, the kernel might never take the new mode. */
+	/* The kernel might never take the new mode of a shard that grows all the time. */
 	if (r == 0)
 		node_retire_files(&fs->tree.nodes, sfs_stream_id(node->id.stream));
 	return r;
@@ -119,7 +119,7 @@ static int set_owner(struct fs *fs, struct node *node, const struct stat *attr, 
 	}
 }
 
-/* Times tell of arrivals. Tools that copy set them on directories and on what they drop. */
+/* Times are those of arrivals. Tools that copy set them on directories and on uploads. */
 static int set_times(const struct node *node)
 {
 	switch (node->id.kind) {

@@ -33,7 +33,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi)
 		close_handle(fs, handle, false);
 }
 
-/* The start of the directory is where it is read anew: rewinddir(3) shows changes. */
+/* At its start a directory is read anew: rewinddir(3) shows changes. */
 static int refresh_locked(struct fs *fs, struct handle *handle, off_t offset)
 {
 	struct listing *listing;
@@ -169,7 +169,9 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_result(req, r);
 }
 
-/* What somebody else writes is not there for who would remove it: mv and install go on and create.
+/*
+ * What another process writes does not exist for one that would remove it: mv and install go on and
+ * create their own.
  */
 static int unlink_upload(
 	struct fs *fs, struct node *dir, const char *name, const struct fuse_ctx *ctx)

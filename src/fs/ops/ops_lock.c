@@ -24,7 +24,7 @@ static void on_granted(void *context, int result)
 	reply_result(req, result);
 }
 
-/* The interrupt must be looked out for before the lock is asked for: it comes only once. */
+/* The interrupt handler comes first: an interrupt is reported only once. */
 static void lock_parked(fuse_req_t req, uint64_t ino, enum lock_kind kind, uint64_t owner,
 	const struct lock_range *range)
 {

@@ -49,7 +49,7 @@ static int make_handle(const struct opening *o, enum handle_kind kind, struct ha
 	return 0;
 }
 
-/* A short read tells the page cache of an end, so what can be read short must not go through it. */
+/* A short read is an end to the page cache, so what can be read short must not go through it. */
 static bool can_be_cached(struct sfs_shard *shard)
 {
 	struct sfs_shard_extent extent;
@@ -91,9 +91,9 @@ static int open_writer(const struct opening *o, struct handle **ret_handle)
 }
 
 /*
- * The name is not looked up again: the file is bind-mounted by itself, or opened anew by
- * /proc/self/fd. Then the readers' node is written, if nobody reads it through the page cache; who
- * just closed it may still be on the way out.
+ * The kernel does not look the name up again: the file is bind-mounted by itself, or opened anew by
+ * /proc/self/fd. Then the readers' node is written, if no handle reads it through the page cache. A
+ * handle that was just closed may still be on its way out.
  */
 static int open_without_lookup(const struct opening *o, struct handle **ret_handle)
 {
@@ -119,7 +119,7 @@ static int open_shard(const struct opening *o, struct handle **ret_handle)
 	return before == INTENT_WRITE ? open_without_lookup(o, ret_handle) : -ESTALE;
 }
 
-/* Reading it comes by way of /proc/self/fd where another lookup has not led to readers' node. */
+/* It is read by way of /proc/self/fd, where no other lookup leads to the readers' node. */
 static int open_shard_writer(const struct opening *o, struct handle **ret_handle)
 {
 	enum intent intent = wants_write(o) ? INTENT_WRITE : INTENT_READ;
@@ -207,8 +207,7 @@ static int open_blob(const struct opening *o, struct handle **ret_handle)
 	return 0;
 }
 
-/* What another has open, or is committed, is not shared: the lookup is repeated, finds nothing, and
- * creates. */
+/* One that is open or committed is not shared: the repeated lookup finds nothing, and creates. */
 static int open_upload(const struct opening *o, struct handle **ret_handle)
 {
 	char name[UPLOAD_NAME_MAX + 1];
@@ -268,8 +267,8 @@ static void describe(const struct handle *handle, struct fuse_file_info *fi)
 }
 
 /*
- * A view that is read once through is a stream (FOPEN_STREAM), of which libfuse does not know: else
- * the kernel lets the readers of one descriptor in one by one, and who stands behind one that waits
+ * A feed is a stream (FOPEN_STREAM), a flag that libfuse does not know. Without it the kernel lets
+ * the readers of one descriptor in one by one, and one that stands behind a reader that waits
  * cannot even be killed.
  */
 static int reply_feed(fuse_req_t req, const struct fuse_file_info *fi)

@@ -130,8 +130,8 @@ static int read_view_page(
 }
 
 /*
- * `paged`: for pages of the kernel's, which are told by that nobody in particular reads them. That
- * is also how a private mapping of a file reads that is not cached otherwise.
+ * `paged`: for pages of the kernel. Such a read has no lock owner. Private mappings read so, too,
+ * even where the handle is not cached.
  */
 static int read_handle(struct handle *handle, bool paged, uint64_t offset, void *buffer,
 	size_t bytes, size_t *ret_bytes)

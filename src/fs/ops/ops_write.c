@@ -11,7 +11,7 @@
 #include "trim_watch.h"
 #include "upload.h"
 
-/* Where the kernel takes the end to be says nothing about where the lines go. */
+/* The offset is the kernel's guess of the end. The lines go where the store puts them. */
 static int write_lines(
 	struct handle *handle, const char *data, size_t bytes, off_t offset, size_t *ret_taken)
 {
@@ -41,7 +41,7 @@ static void write_durably(
 	sync_reply_send_durable(reply, handle);
 }
 
-/* Nothing is to last yet, but the record that it will be. */
+/* Nothing is durable yet; an fsync makes the commit durable. */
 static int write_upload(
 	struct handle *handle, const char *data, size_t bytes, off_t offset, bool durable)
 {
@@ -72,7 +72,7 @@ void op_write(fuse_req_t req, fuse_ino_t nodeid, const char *data, size_t bytes,
 {
 	TRACE_REQUEST(req, nodeid);
 	struct handle *handle = fs_handle(fi);
-	/* The latter has what pwritev2(2) and a mount with `sync` add. */
+	/* fi has the flags that pwritev2(2) and a mount with `sync` add. */
 	bool durable = (handle->flags | fi->flags) & O_DSYNC;
 	size_t taken;
 	if (handle->kind == HANDLE_WRITER && durable) {

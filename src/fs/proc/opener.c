@@ -60,7 +60,7 @@ static bool ends_in(const char *path, size_t length, const char *tail, size_t ta
 struct descriptor {
 	long long position;
 	unsigned flags;		/* of open(2) */
-	unsigned long long ino; /* 0: the kernel does not say */
+	unsigned long long ino; /* 0: the kernel does not show it */
 };
 
 static int descriptor_read(pid_t tid, const char *number, struct descriptor *ret_descriptor)
@@ -93,8 +93,8 @@ static bool is_same_open(pid_t tid, const char *number, const struct opened *ope
 }
 
 /*
- * More than `most` is as good as one more, and so is what may not be looked at. Links are never
- * followed: what looks at the file itself would wait for this very daemon.
+ * Too many to look through count as one more, and so does what the daemon may not look at. Links
+ * are never followed: a look at the file itself would wait for this very daemon.
  */
 static bool has_more_descriptors(DIR *dir, pid_t tid, const struct opened *opened, unsigned most)
 {

@@ -29,21 +29,20 @@ static void set_size(struct stat *attr, uint64_t bytes, uint64_t stored_bytes)
 	attr->st_blocks = (blkcnt_t)(stored_bytes / 512 + (stored_bytes % 512 != 0));
 }
 
-/* Who may write may also name what he writes, w comes with x, but not touch what others write. */
+/* With w comes x, since a writer also names its files; sticky, so that it cannot touch others'. */
 static mode_t drop_mode(mode_t mode)
 {
 	mode_t w = mode & 0222;
 	return S_IFDIR | S_ISVTX | w | w >> 1;
 }
 
-/* Who may append to a key may name it; to list the keys takes r. */
+/* With w comes x: to append to a key is to name it. To list the keys takes r. */
 static mode_t view_dir_mode(mode_t mode)
 {
 	return S_IFDIR | (mode & 0555) | (mode & 0222) >> 1;
 }
 
-/* To change a stream takes more than to bring records to it: w counts only where there is r, too.
- */
+/* To change a stream takes more than to append to it: w counts only together with r. */
 static mode_t control_mode(mode_t mode)
 {
 	return S_IFREG | (mode & 0444) | (mode & 0222 & (mode & 0444) >> 1);

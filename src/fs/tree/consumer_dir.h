@@ -17,8 +17,7 @@ struct node;
 struct node_identity;
 struct tree;
 
-/* The consumer `name` in the directory consumers/; the caller gives it back by
- * node_identity_fini(). */
+/* Of the consumer `name` in consumers/; the caller gives it back by node_identity_fini(). */
 int consumer_dir_identity(const struct node *dir, const char *name, struct node_identity *ret_id);
 
 /* Makes a consumer for this thread; the identity as above. */

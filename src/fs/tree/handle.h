@@ -103,8 +103,8 @@ void handle_list_fini(struct handle_list *list); /* an empty one */
 struct handle *handle_new(struct handle_list *list, enum handle_kind kind, struct node *node,
 	int flags, pid_t opener);
 /*
- * Ends the unfinished line, whose error it returns, and frees. What the room above keeps with the
- * handle, an upload and a feed, must be closed before.
+ * Frees a handle. Of a writer's it ends the unfinished line, and returns the error of that. An
+ * upload and a feed must be closed before.
  */
 int handle_free(struct handle_list *list, struct handle *handle);
 
@@ -114,20 +114,20 @@ bool handle_is_cached(const struct handle *handle);
 struct handle *handle_first(struct handle_list *list);
 
 /*
- * Other handles of the same process for writing the same file that stand at the same position: as
- * many descriptors that look like this handle's are theirs.
+ * How many other handles there are by which the same process writes the same file, at the same
+ * position. /proc shows their descriptors like those of this handle.
  */
 unsigned handle_twins(struct handle_list *list, const struct handle *handle);
 
 /*
- * Who sets POSIX locks through this handle. A process gives its own back with any close of the
- * file, of which FLUSH tells; a lock of the open file itself (F_OFD_SETLK) goes with the handle,
- * and only what is kept here tells whose that is. -ENOMEM.
+ * Notes that `owner` sets a POSIX lock through this handle, and forgets it. A process gives its
+ * locks back with any close of the file, which FLUSH reports. A lock of the open file itself
+ * (F_OFD_SETLK) goes with the handle, and nothing but this note has its owner. -ENOMEM.
  */
 int handle_note_lock_owner(struct handle *handle, uint64_t owner);
 void handle_forget_lock_owner(struct handle *handle, uint64_t owner);
 
-/* A writer's handle that has written, or has not since a descriptor of it was closed. */
+/* A writer's handle is busy from a write to the next close of one of its descriptors. */
 void handle_set_busy_locked(struct handle *handle, bool busy);
 
 #endif

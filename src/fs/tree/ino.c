@@ -7,7 +7,7 @@
 #include "streamfs/stream.h"
 #include "view_path.h"
 
-/* The two highest bits tell the kinds apart; the rest is below them. */
+/* The two highest bits are the kind. */
 #define INO_UPLOADS (UINT64_C(1) << 62)
 #define INO_BLOBS (UINT64_C(1) << 63)
 #define INO_CONSUMERS INO_BLOBS

@@ -17,7 +17,7 @@
 #include "upload.h"
 #include "view_path.h"
 
-/* What readdir tells where the number is not known without reading the stream's settings. */
+/* For a stream whose number is not known without reading its settings. */
 static const uint64_t unknown_ino = 0xffffffff;
 
 static void cleanup_listing(struct listing **listing)

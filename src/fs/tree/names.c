@@ -70,7 +70,7 @@ static const struct fixed_name *find_fixed(enum node_kind dir, const char *name)
 static int resolve_stream(struct tree *tree, const char *name, struct node_identity *ret_id)
 {
 	if (!sfs_stream_name_valid(name))
-		return -ENOENT; /* so that a mkdir of it gets to say EINVAL */
+		return -ENOENT; /* so that a mkdir of it gets as far as EINVAL */
 	struct node_identity id = {.kind = NODE_STREAM};
 	int r = sfs_stream_lookup(tree->store, name, &id.stream);
 	if (r < 0)
@@ -154,8 +154,8 @@ static int resolve_in_stream(struct tree *tree, const struct node *dir, const ch
 }
 
 /*
- * A thread that creates a file for itself is not shown another's of that name, nor what it has
- * closed before: O_EXCL, mv and install would take it for one in their way.
+ * A thread that creates a file must not see another's of that name, nor one that it has closed
+ * before: O_EXCL, mv and install would take it for an obstacle.
  */
 static bool is_hidden(
 	struct tree *tree, uint64_t stream_id, const char *name, pid_t tid, struct upload *upload)

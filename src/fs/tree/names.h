@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tree: which names there are in a directory, and what they stand for. */
+/* Which names there are in a directory, and what they stand for. */
 #ifndef FS_NAMES_H
 #define FS_NAMES_H
 
@@ -23,7 +23,7 @@ size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names);
 
 /*
  * What `name` in `dir` is for this caller. The caller gives the identity back with
- * node_identity_fini(). -ENOENT, or what the store says.
+ * node_identity_fini(). -ENOENT, or an error of the store.
  */
 int names_resolve(struct tree *tree, const struct node *dir, const char *name,
 	const struct fuse_ctx *ctx, struct node_identity *ret_id);

@@ -149,7 +149,7 @@ int node_enter(struct node_table *table, struct node_identity *id, struct node *
 	return 0;
 }
 
-/* Gives lookups and a reference back; frees a node that nobody knows any more. */
+/* Gives lookups and references back. The last one frees the node. */
 static void node_put(struct node_table *table, struct node *node, uint64_t lookups, uint64_t refs)
 {
 	if (node == &table->root)
@@ -218,7 +218,7 @@ bool node_make_direct(struct node_table *table, struct node *node)
 	return node->cached == 0;
 }
 
-/* A reference keeps the node; the kernel's word of forgetting it may come meanwhile. */
+/* With a reference, since a FORGET may come meanwhile. */
 static struct node *next_reader(
 	struct node_table *table, const struct sfs_shard *shard, struct node *after)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nodes: what the kernel holds an inode of. A nodeid is a node's address (the root's is
- * FUSE_ROOT_ID), an inode number (st_ino) says which file it is; one file can have several nodes.
+ * Nodes: the kernel holds an inode for each. A nodeid is a node's address (the root's is
+ * FUSE_ROOT_ID). An inode number (st_ino) stands for a file; one file can have several nodes.
  *
- * Lasting nodes are unique by inode number. Writers' nodes belong to one thread of a program: they
- * have the inode number of the file that readers see, but are never shared with readers nor with
- * other threads, because the kernel serializes writes of one inode and, after each, sets its size
- * to a guess that cached readers must not see. Of a thread that cannot be told from others (in
- * another PID namespace, it is 0) each lookup makes a writers' node anew.
+ * Lasting nodes are unique by inode number. A writers' node belongs to one thread of a program. It
+ * has the inode number of the file that readers see, but no reader and no other thread shares it:
+ * the kernel serializes writes of one inode and, after each, sets its size to a guess that cached
+ * readers must not see. The daemon sees threads of another PID namespace as thread 0; each lookup
+ * of theirs makes a new writers' node.
  *
  * Invariants:
  *   1. A node lives while the kernel knows it (lookups) or a handle refers to it (refs).
@@ -70,7 +70,7 @@ struct blob_figures {
 	uint64_t time_ms;
 };
 
-/* Which file and, of a writers' node, whose. Holds references to what it names. */
+/* The file and, of a writers' node, the thread. Holds references to what it names. */
 struct node_identity {
 	enum node_kind kind;
 	uint64_t ino;
@@ -132,19 +132,19 @@ void node_unref(struct node_table *table, struct node *node);
 
 /*
  * Lets no lookup find the stream's files again: the next one makes a new node, which the kernel
- * takes for a new inode with the attributes it is then told.
+ * takes for a new inode, with new attributes.
  */
 void node_retire_files(struct node_table *table, uint64_t stream_id);
 
 /*
- * A handle that is to read through the page cache comes and goes; false: it must not, because
- * somebody writes by this node.
+ * A handle that is to read through the page cache comes and goes. False: it must not, because a
+ * handle writes by this node.
  */
 bool node_enter_cache(struct node_table *table, struct node *node);
 void node_leave_cache(struct node_table *table, struct node *node);
 /*
  * Keeps a readers' node out of the page cache for good, and lets no lookup find it again. True if
- * nobody reads it through the cache: it is safe then to write by it.
+ * no handle reads it through the cache: then it is safe to write by it.
  */
 bool node_make_direct(struct node_table *table, struct node *node);
 
@@ -155,7 +155,7 @@ bool node_make_direct(struct node_table *table, struct node *node);
 void node_each_reader(struct node_table *table, const struct sfs_shard *shard,
 	void (*each)(void *context, struct node *node), void *context);
 
-/* "stream/name" as a path into the mount ends: what /proc shows of a descriptor. */
+/* "/stream/name": how a path into the mount ends that /proc shows of a descriptor. */
 enum { NODE_TAIL_MAX = 2048 };
 int node_tail(const struct node *node, char *buffer, size_t bytes);
 
