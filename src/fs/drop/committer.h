@@ -9,20 +9,10 @@
 
 #include <stdbool.h>
 
-#include "worker.h"
-
 enum { COMMITTER_THREADS_MAX = 4, COMMITTER_SMALL_BYTES = 1024 * 1024 };
 
 struct committer;
 struct upload;
-
-/* The committer's part of an upload. */
-struct commit {
-	struct work work;
-	bool settle;
-	void (*done)(void *context, struct upload *upload, int result);
-	void *context;
-};
 
 struct committer *committer_new(void); /* NULL: no memory, or no thread */
 /* Finishes what is queued. NULL is fine. */

@@ -24,12 +24,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "committer.h"
 #include "opener.h"
+#include "worker.h"
 
 struct drop;
 struct sfs_stream;
 struct sfs_upload;
+struct upload;
 
 enum { UPLOAD_NAME_MAX = 1024 }; /* bytes; the kernel's own limit */
 
@@ -38,6 +39,14 @@ enum upload_state {
 	UPLOAD_COMMITTING,
 	UPLOAD_COMMITTED,
 	UPLOAD_GONE, /* unlinked, or its commit failed */
+};
+
+/* The committer's part of an upload. */
+struct commit {
+	struct work work;
+	bool settle;
+	void (*done)(void *context, struct upload *upload, int result);
+	void *context;
 };
 
 struct upload_owner {

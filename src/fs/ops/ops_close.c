@@ -5,6 +5,7 @@
 #include "committer.h"
 #include "feed.h"
 #include "feed_poll.h"
+#include "listing.h"
 #include "locks.h"
 #include "log.h"
 #include "opener.h"
@@ -133,6 +134,8 @@ void close_handle(struct fs *fs, struct handle *handle, bool discard)
 		close_upload(fs, handle->upload.upload, discard);
 	else if (handle->kind == HANDLE_FEED)
 		close_feed(handle->feed);
+	else if (handle->kind == HANDLE_DIR)
+		listing_free(handle->listing);
 	int r = handle_free(&fs->tree.handles, handle);
 	if (r < 0)
 		log_warning("%s: what was written last is lost: %s", tail + (tail[0] == '/'),

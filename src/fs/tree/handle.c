@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
-#include "listing.h"
 #include "lock.h"
 #include "node.h"
 #include "streamfs/blob.h"
@@ -66,9 +65,6 @@ static int release(struct handle_list *list, struct handle *handle)
 		return 0;
 	case HANDLE_BLOB:
 		sfs_blob_close(handle->blob);
-		return 0;
-	case HANDLE_DIR:
-		listing_free(handle->listing);
 		return 0;
 	default:
 		return 0;

@@ -104,7 +104,7 @@ struct handle *handle_new(struct handle_list *list, enum handle_kind kind, struc
 	int flags, pid_t opener);
 /*
  * Frees a handle. Of a writer's it ends the unfinished line, and returns the error of that. An
- * upload and a feed must be closed before.
+ * upload, a feed and a listing must be closed before.
  */
 int handle_free(struct handle_list *list, struct handle *handle);
 
