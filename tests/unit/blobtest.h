@@ -4,6 +4,8 @@
 #ifndef TESTS_BLOBTEST_H
 #define TESTS_BLOBTEST_H
 
+#include "blob.h"
+#include "blob_sweep.h"
 #include "blobs.h"
 #include "chunk.h"
 #include "testdisk.h"
@@ -213,8 +215,8 @@ static inline void make_all_old(void)
 static inline int keep_all(void *context, struct blob_batch *batch)
 {
 	(void)context;
-	for (size_t at = 0; at < batch->digests.size; at += DIGEST_BYTES)
-		blob_batch_keep(batch, batch->digests.data + at);
+	for (size_t i = 0; i < batch->digests.count; i++)
+		blob_batch_keep(batch, batch->digests.items[i].bytes);
 	return 0;
 }
 
@@ -244,7 +246,7 @@ static inline int sweep(struct blobs *on, uint64_t grace_ms,
 		.keep_named = keep_named,
 		.context = context,
 	};
-	return blobs_sweep(on, &spec, ret_removed);
+	return blob_sweep(on, &spec, ret_removed);
 }
 
 static inline TCase *add_case(Suite *suite, const char *name)

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Storing blobs. A blob is written beside its place, synced and renamed into it, so
- * under its name there is all of it or nothing.
+ * Storing blobs. A blob is written beside its place, synced and renamed into it, so under its name
+ * there is all of it or nothing.
  */
 #include "blobs.h"
 
+#include "blob.h"
+#include "blob_sweep.h"
+#include "blob_tree.h"
 #include "chunk.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "container.h"
+#include "lock.h"
+#include "trace.h"
 
 #include <bsd/stdlib.h>
 #include <errno.h>
@@ -17,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEX_SIZE = 65, NAME_SIZE = 96 };
+enum { NAME_SIZE = 96 };
 
 /* A digest of which puts are in flight. */
 struct blob_put {
@@ -51,17 +57,18 @@ void blobs_fini(struct blobs *blobs)
 
 static struct blob_put *find_put_locked(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
 {
+	ASSERT_LOCKED(&blobs->lock);
 	struct blob_put like;
 	memcpy(like.digest, digest, sizeof like.digest);
 	return RB_FIND(put_tree, &blobs->puts, &like);
 }
 
-bool blobs_in_flight_locked(struct blobs *blobs, const uint8_t digest[32])
+bool blobs_in_flight_locked(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
 {
 	return find_put_locked(blobs, digest) != NULL;
 }
 
-/* No sweep that is under way takes the blob any more, nor does one that begins. 0 or -ENOMEM. */
+/* From here on no sweep, under way or new, takes the blob. 0 or -ENOMEM. */
 static int put_begin(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
 {
 	SCOPED_LOCK(&blobs->lock);
@@ -99,7 +106,7 @@ void blobs_unwatch_puts(struct blobs *blobs, struct blob_batch *batch)
 	LIST_REMOVE(batch, link);
 }
 
-void blobs_put_done(struct blobs *blobs, const uint8_t digest[32])
+void blobs_put_done(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
 {
 	SCOPED_LOCK(&blobs->lock);
 	struct blob_put *put = find_put_locked(blobs, digest);
@@ -115,8 +122,8 @@ struct put {
 	const struct disk *disk;
 	const struct payload *payload;
 	bool compress;
-	uint8_t digest[32];
-	char hex[HEX_SIZE];
+	uint8_t digest[DIGEST_BYTES];
+	char hex[DIGEST_HEX_SIZE];
 	int fan; /* the XX directory */
 };
 
@@ -231,9 +238,10 @@ static int adopt(struct blobs *blobs, const struct put *put)
 
 /*
  * Opens a blob's XX directory, made where it is missing. Its entry is synced when it is made and
- * once in this object's life: who made it may have died, or failed, before the sync.
+ * once in this object's life: the process that made it may have ended before the sync.
  */
-static int open_fan(struct blobs *blobs, const uint8_t digest[32], const char *hex, int *ret_fan)
+static int open_fan(
+	struct blobs *blobs, const uint8_t digest[DIGEST_BYTES], const char *hex, int *ret_fan)
 {
 	char name[] = {hex[0], hex[1], 0};
 	uint32_t bit = 1u << digest[0] % 32, *durable = &blobs->fans_durable[digest[0] / 32];
@@ -259,13 +267,16 @@ static int store(struct blobs *blobs, struct put *put)
 		return r;
 	put->fan = fan;
 	/* Whatever keeps it from being adopted: with the payload at hand, write it anew. */
-	if (adopt(blobs, put) < 0)
+	bool adopted = adopt(blobs, put) == 0;
+	if (!adopted)
 		r = write_blob(put);
+	TRACE(blob, "%.12s... of %" PRIu64 " bytes %s: error %d", put->hex,
+		put->payload->size_bytes, adopted ? "adopted" : "written", -r);
 	return r < 0 ? r : disk_sync_dir(blobs->disk, fan);
 }
 
 int blobs_put(struct blobs *blobs, const struct payload *payload, enum compression compression,
-	uint8_t ret_digest[32])
+	uint8_t ret_digest[DIGEST_BYTES])
 {
 	struct put put = {
 		.disk = blobs->disk,
@@ -287,4 +298,72 @@ int blobs_put(struct blobs *blobs, const struct payload *payload, enum compressi
 	else
 		memcpy(ret_digest, put.digest, sizeof put.digest);
 	return r;
+}
+
+int blobs_check_stop(const struct blobs *blobs)
+{
+	const atomic_bool *stop = blobs->stop;
+	return stop && atomic_load(stop) ? -ECANCELED : 0;
+}
+
+struct list {
+	struct blob_walk walk;
+	int (*each)(void *context, const char *digest_hex);
+	void *context;
+};
+
+static int list_file(struct blob_walk *walk, int fan, const char *name)
+{
+	struct list *list = CONTAINER_OF(walk, struct list, walk);
+	uint8_t digest[DIGEST_BYTES];
+	char hex[DIGEST_HEX_SIZE];
+	(void)fan;
+	if (!blob_tree_is_blob(walk, name, digest))
+		return 0;
+	digest_to_hex(digest, hex);
+	return list->each(list->context, hex);
+}
+
+int blobs_list(
+	struct blobs *blobs, int (*each)(void *context, const char *digest_hex), void *context)
+{
+	struct list list = {
+		.walk = {.blobs = blobs, .file = list_file},
+		.each = each,
+		.context = context,
+	};
+	return blob_tree_walk(&list.walk);
+}
+
+static int remove_file(struct blob_walk *walk, int fan, const char *name)
+{
+	uint8_t digest[DIGEST_BYTES];
+	if (!blob_tree_is_blob(walk, name, digest) && !blob_tree_is_temporary(name))
+		return 0;
+	return disk_unlink(walk->blobs->disk, fan, name);
+}
+
+static int remove_stray(struct blob_walk *walk, const char *name)
+{
+	if (!blob_tree_is_temporary(name))
+		return 0;
+	return disk_unlink(walk->blobs->disk, walk->blobs->dir, name);
+}
+
+static int remove_fan(struct blob_walk *walk, const char *name)
+{
+	return disk_rmdir(walk->blobs->disk, walk->blobs->dir, name);
+}
+
+int blobs_remove_all(struct blobs *blobs)
+{
+	struct blob_walk walk = {
+		.blobs = blobs,
+		.file = remove_file,
+		.stray = remove_stray,
+		.leave = remove_fan,
+	};
+	SCOPED_LOCK(&blobs->lock);
+	memset(blobs->fans_durable, 0, sizeof blobs->fans_durable);
+	return blob_tree_walk(&walk);
 }

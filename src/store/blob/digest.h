@@ -3,14 +3,16 @@
 #ifndef BLOB_DIGEST_H
 #define BLOB_DIGEST_H
 
+#include "vector.h"
+
 #include <stdint.h>
 
 enum { DIGEST_BYTES = 32, DIGEST_HEX_SIZE = 65 /* with the NUL */ };
 
-/* For vectors of them. */
 struct digest {
 	uint8_t bytes[DIGEST_BYTES];
 };
+VECTOR(digests, struct digest);
 
 void digest_to_hex(const uint8_t digest[DIGEST_BYTES], char hex[DIGEST_HEX_SIZE]);
 /* -EINVAL: not 64 lower-case hex digits. */

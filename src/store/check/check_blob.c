@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "check_blob.h"
 
+#include "blob.h"
+#include "blob_sweep.h"
 #include "cleanup.h"
 #include "names.h"
 #include "segment.h"
@@ -170,8 +172,8 @@ int check_blobs(struct blob_check *blobs)
 
 static int keep_named(void *context, struct blob_batch *batch)
 {
-	for (size_t at = 0; at < batch->digests.size; at += DIGEST_BYTES) {
-		const uint8_t *digest = batch->digests.data + at;
+	for (size_t i = 0; i < batch->digests.count; i++) {
+		const uint8_t *digest = batch->digests.items[i].bytes;
 		const struct blob_seen *seen = blob_check_find(context, digest);
 		if (!seen || seen->named)
 			blob_batch_keep(batch, digest);
@@ -203,7 +205,7 @@ int check_orphans(struct blob_check *blobs)
 	uint64_t removed;
 	int r = 0;
 	if (blobs->checker->options->repair && blobs->stream->blobs.dir >= 0)
-		r = blobs_sweep(&blobs->stream->blobs, &sweep, &removed);
+		r = blob_sweep(&blobs->stream->blobs, &sweep, &removed);
 	if (r < 0)
 		return checker_trouble(blobs->checker, blobs->path, r);
 	for (size_t i = 0; i < blobs->seen.count; i++) {

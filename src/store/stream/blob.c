@@ -2,6 +2,7 @@
 /* What streamfs/blob.h offers: the blobs of a stream, listed and read. */
 #include "streamfs/blob.h"
 
+#include "blob.h"
 #include "cleanup.h"
 #include "stream.h"
 #include "stream_blobs.h"

@@ -2,6 +2,7 @@
 #include "stream_sweep.h"
 
 #include "active_files.h"
+#include "blob_sweep.h"
 #include "cleanup.h"
 #include "meta.h"
 #include "shard.h"
@@ -259,7 +260,7 @@ int stream_sweep(struct sfs_stream *stream, uint64_t grace_ms)
 	int r = open_for_sweep(stream);
 	if (r < 0 || stream->blobs.dir < 0)
 		return r;
-	r = blobs_sweep(&stream->blobs, &spec, &removed);
+	r = blob_sweep(&stream->blobs, &spec, &removed);
 	buf_fini(&sweep.meta);
 	buf_fini(&sweep.raw);
 	buf_fini(&sweep.frame);

@@ -27,7 +27,7 @@ struct workspace {
 	VECTOR(, struct batch *) by_route; /* the batch in use of each route, or NULL */
 	struct buf head;		   /* a line that began in an earlier write, or its key */
 	struct buf meta;		   /* of chunks that need no batch */
-	VECTOR(, struct digest) puts;	   /* blobs for which blobs_put_done() is due */
+	struct digests puts;		   /* blobs for which blobs_put_done() is due */
 };
 
 struct workspace *workspace_take(struct sfs_store *store); /* NULL: no memory */

@@ -4,10 +4,12 @@
  * needs and keeps the last one. Damage to a frame shows when it is decoded. Damage to a header
  * shows in the walk, which looks for the next sound one and leaves a gap in the index.
  */
-#include "blobs.h"
+#include "blob.h"
 
 #include "chunk.h"
 #include "cleanup.h"
+#include "lock.h"
+#include "vector.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,15 +33,13 @@ struct blob_chunk {
 struct blob {
 	const struct disk *disk;
 	int fd;
-	uint8_t digest[32];
+	uint8_t digest[DIGEST_BYTES];
 	uint64_t owner;
 	uint64_t size_bytes;
 	uint64_t stored_bytes;
 	uint64_t time_ms;
-	struct blob_chunk *chunks;
-	size_t chunk_count;
-	size_t chunk_capacity;
-	bool damaged; /* by what the headers tell */
+	VECTOR(, struct blob_chunk) chunks; /* side by side, from 0 to size_bytes */
+	bool damaged;			    /* the headers show it */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct buf text;      /* of the chunk `cached` */
@@ -113,17 +113,11 @@ static int scan(const struct blob *b, uint64_t *at, struct chunk *ret_chunk)
 
 static int add_chunk(struct blob *b, const struct blob_chunk *chunk, uint64_t end_offset)
 {
-	if (b->chunk_count == b->chunk_capacity) {
-		size_t capacity = b->chunk_capacity + b->chunk_capacity / 2 + 4;
-		struct blob_chunk *chunks = reallocarray(b->chunks, capacity, sizeof *b->chunks);
-		if (!chunks)
-			return -ENOMEM;
-		b->chunks = chunks;
-		b->chunk_capacity = capacity;
-	}
-	b->chunks[b->chunk_count++] = *chunk;
-	b->size_bytes = end_offset;
-	return 0;
+	assert(chunk->text_offset == b->size_bytes && end_offset > b->size_bytes);
+	int r = vector_push(&b->chunks, *chunk);
+	if (r == 0)
+		b->size_bytes = end_offset;
+	return r;
 }
 
 static int add_gap(struct blob *b, uint64_t end_offset)
@@ -170,7 +164,7 @@ static int index_chunks(struct blob *b)
 		at += chunk_stored_bytes(&c);
 		open_end = c.incompatible & CHUNK_OPEN_END;
 	}
-	if (b->stored_bytes && !b->chunk_count)
+	if (b->stored_bytes && !b->chunks.count)
 		return -EBADMSG;
 	return open_end ? add_gap(b, b->size_bytes + 1) : 0;
 }
@@ -178,7 +172,7 @@ static int index_chunks(struct blob *b)
 /* The digest of what was hashed, which is all of it. */
 static int finish_hash(struct blob *b)
 {
-	uint8_t digest[32];
+	uint8_t digest[DIGEST_BYTES];
 	SHA2_CTX sha = b->sha;
 	SHA256Final(digest, &sha);
 	b->wrong = memcmp(digest, b->digest, sizeof digest) != 0;
@@ -217,7 +211,7 @@ static int open_file(struct blob *b, int dir, const char *hex)
 
 int blob_open(struct blobs *blobs, const char *digest_hex, struct blob **ret_blob)
 {
-	uint8_t digest[32];
+	uint8_t digest[DIGEST_BYTES];
 	if (blobs->dir < 0 || digest_from_hex(digest_hex, digest) < 0)
 		return -ENOENT;
 	struct blob *b = calloc(1, sizeof *b);
@@ -232,7 +226,7 @@ int blob_open(struct blobs *blobs, const char *digest_hex, struct blob **ret_blo
 	int r = open_file(b, blobs->dir, digest_hex);
 	if (r == 0)
 		r = index_chunks(b);
-	if (r == 0 && !b->chunk_count)
+	if (r == 0 && !b->chunks.count)
 		r = finish_hash(b);
 	if (r < 0) {
 		blob_close(b);
@@ -249,7 +243,7 @@ void blob_close(struct blob *blob)
 	if (blob->fd >= 0)
 		close(blob->fd);
 	buf_fini(&blob->text);
-	free(blob->chunks);
+	vector_fini(&blob->chunks);
 	pthread_mutex_destroy(&blob->lock);
 	free(blob);
 }
@@ -272,10 +266,10 @@ uint64_t blob_time_ms(const struct blob *blob)
 /* The chunk that has the byte at `offset`, which is below the size. */
 static size_t find_chunk(const struct blob *b, uint64_t offset)
 {
-	size_t low = 0, high = b->chunk_count;
+	size_t low = 0, high = b->chunks.count;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
-		if (b->chunks[middle].text_offset <= offset)
+		if (b->chunks.items[middle].text_offset <= offset)
 			low = middle;
 		else
 			high = middle;
@@ -285,13 +279,14 @@ static size_t find_chunk(const struct blob *b, uint64_t offset)
 
 static uint32_t text_bytes(const struct blob *b, size_t i)
 {
-	uint64_t end = i + 1 < b->chunk_count ? b->chunks[i + 1].text_offset : b->size_bytes;
-	return (uint32_t)(end - b->chunks[i].text_offset);
+	uint64_t end = i + 1 < b->chunks.count ? b->chunks.items[i + 1].text_offset : b->size_bytes;
+	return (uint32_t)(end - b->chunks.items[i].text_offset);
 }
 
 static int decode_locked(struct blob *b, size_t i)
 {
-	const struct blob_chunk *chunk = &b->chunks[i];
+	ASSERT_LOCKED(&b->lock);
+	const struct blob_chunk *chunk = &b->chunks.items[i];
 	if (b->cached == (ssize_t)i)
 		return 0;
 	if (!chunk->frame_bytes)
@@ -301,7 +296,7 @@ static int decode_locked(struct blob *b, size_t i)
 		.frame_bytes = chunk->frame_bytes,
 		.frame_hash = chunk->frame_hash,
 	};
-	/* Not kept: an open blob that nobody reads should hold little. */
+	/* Not kept: an open blob that is not read should hold little. */
 	_cleanup_free_ uint8_t *frame = malloc(chunk->frame_bytes);
 	if (!frame)
 		return -ENOMEM;
@@ -326,6 +321,7 @@ static int decode_locked(struct blob *b, size_t i)
 /* Makes chunk i the cached one; the last of a run from the first also proves the digest. */
 static int load_locked(struct blob *b, size_t i)
 {
+	ASSERT_LOCKED(&b->lock);
 	if (b->wrong)
 		return -EBADMSG;
 	int r = decode_locked(b, i);
@@ -333,7 +329,7 @@ static int load_locked(struct blob *b, size_t i)
 		return r;
 	SHA256Update(&b->sha, b->text.data, b->text.size);
 	b->hashed++;
-	return b->hashed == b->chunk_count ? finish_hash(b) : 0;
+	return b->hashed == b->chunks.count ? finish_hash(b) : 0;
 }
 
 int blob_read(struct blob *blob, uint64_t offset, void *buffer, size_t bytes, size_t *ret_bytes)
@@ -347,7 +343,7 @@ int blob_read(struct blob *blob, uint64_t offset, void *buffer, size_t bytes, si
 			return r;
 		if (r < 0)
 			break;
-		size_t skip = (size_t)(offset - blob->chunks[i].text_offset);
+		size_t skip = (size_t)(offset - blob->chunks.items[i].text_offset);
 		size_t n = blob->text.size - skip;
 		if (n > bytes - done)
 			n = bytes - done;
@@ -366,7 +362,7 @@ int blob_verify(struct blob *blob)
 		return -EBADMSG;
 	restart_hash(blob);
 	int r = 0;
-	for (size_t i = 0; i < blob->chunk_count && r == 0; i++)
+	for (size_t i = 0; i < blob->chunks.count && r == 0; i++)
 		r = load_locked(blob, i);
 	return r;
 }
@@ -390,10 +386,10 @@ int blob_compare(struct blob *blob, const struct payload *payload)
 		return -EBADMSG;
 	SCOPED_LOCK(&blob->lock);
 	int r = 0;
-	for (size_t i = 0; i < blob->chunk_count && r == 0; i++) {
+	for (size_t i = 0; i < blob->chunks.count && r == 0; i++) {
 		r = decode_locked(blob, i);
 		if (r == 0)
-			r = compare_cached(blob, blob->chunks[i].text_offset, payload);
+			r = compare_cached(blob, blob->chunks.items[i].text_offset, payload);
 	}
 	return r;
 }
