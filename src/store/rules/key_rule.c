@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "key_rule.h"
 
-#include <endian.h>
+#include "lanes.h"
+#include "utf8.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,80 +17,6 @@ struct key_rule_token {
 	bool is_index;
 	uint64_t index;
 };
-
-/* Eight bytes at a time: a byte of each in every lane of a word. */
-#define LANES(byte) (0x0101010101010101u * (uint64_t)(byte))
-
-static uint64_t load_lanes(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof word);
-	return le64toh(word); /* the first byte lowest */
-}
-
-/* UTF-8 */
-
-/* Bytes of the character at `s`, 0: not well-formed (RFC 3629). */
-static size_t utf8_bytes(const unsigned char *s, size_t left)
-{
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xC2 || s[0] > 0xF4)
-		return 0;
-	size_t bytes = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-	if (left < bytes)
-		return 0;
-	for (size_t i = 1; i < bytes; i++)
-		if ((s[i] & 0xC0) != 0x80)
-			return 0;
-	bool overlong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
-	bool surrogate = s[0] == 0xED && s[1] > 0x9F;
-	bool beyond = s[0] == 0xF4 && s[1] > 0x8F;
-	return overlong || surrogate || beyond ? 0 : bytes;
-}
-
-static size_t utf8_encode(uint32_t code, char out[4])
-{
-	if (code < 0x80) {
-		out[0] = (char)code;
-		return 1;
-	}
-	size_t bytes = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-	for (size_t i = bytes - 1; i > 0; i--, code >>= 6)
-		out[i] = (char)(0x80 | (code & 0x3F));
-	out[0] = (char)((0xF00u >> bytes) | code);
-	return bytes;
-}
-
-/* Eight ASCII characters, none of them NUL or newline. */
-static bool lanes_valid(uint64_t word)
-{
-	uint64_t newline = word ^ LANES('\n');
-	uint64_t bad = (word - LANES(1)) | (newline - LANES(1)) | word;
-	return !(bad & LANES(0x80));
-}
-
-bool sfs_key_valid(const char *key, size_t bytes)
-{
-	if (!bytes || bytes > SFS_KEY_MAX_BYTES)
-		return false;
-	size_t characters = 0;
-	for (size_t i = 0; i < bytes;) {
-		/* The last word overlaps the one before. */
-		size_t step = bytes - i < 8 ? bytes - i : 8;
-		if (bytes >= 8 && lanes_valid(load_lanes(key + i + step - 8))) {
-			characters += step;
-			i += step;
-			continue;
-		}
-		size_t n = utf8_bytes((const unsigned char *)key + i, bytes - i);
-		if (!n || !key[i] || key[i] == '\n')
-			return false;
-		characters++;
-		i += n;
-	}
-	return characters <= SFS_KEY_MAX;
-}
 
 /* Making rules */
 

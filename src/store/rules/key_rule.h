@@ -18,10 +18,10 @@ struct key_rule_token; /* one unescaped step of a pointer */
 
 struct key_rule {
 	enum key_rule_kind kind;
-	char *pointer;			/* JSON: as it was given; "" is the whole record */
-	struct key_rule_token *tokens;	/* JSON: its steps */
+	char *pointer;		       /* JSON: as it was given; "" is the whole record */
+	struct key_rule_token *tokens; /* JSON: its steps */
 	size_t token_count;
-	uint32_t field;			/* FIELD: counted from 1 */
+	uint32_t field;				    /* FIELD: counted from 1 */
 	char separator[KEY_RULE_SEPARATOR_MAX + 1]; /* FIELD: 1 byte or more, no newline */
 };
 

@@ -15,20 +15,20 @@ struct store_metrics {
 	atomic_uint_fast64_t sync_failures;
 	atomic_uint_fast64_t write_failures;
 	atomic_uint_fast64_t open_writers;
-	atomic_uint_fast64_t recoveries;	  /* shards whose end was mended */
+	atomic_uint_fast64_t recoveries; /* shards whose end was mended */
 	atomic_uint_fast64_t torn_bytes;
 	atomic_uint_fast64_t quarantined_chunks;
-	atomic_uint_fast64_t checksum_errors;	  /* reads that found damage */
+	atomic_uint_fast64_t checksum_errors; /* reads that found damage */
 	atomic_uint_fast64_t segments_merged;
 	atomic_uint_fast64_t blobs_swept;
 };
 
 struct stream_metrics {
-	atomic_uint_fast64_t records;	 /* appended since the store was opened */
-	atomic_uint_fast64_t bytes_in;	 /* of their text */
+	atomic_uint_fast64_t records;	   /* appended since the store was opened */
+	atomic_uint_fast64_t bytes_in;	   /* of their text */
 	atomic_uint_fast64_t bytes_stored; /* of the chunks that were written */
-	atomic_uint_fast64_t keyless;	 /* records in which the key rule found no key */
-	atomic_uint_fast64_t rejected;	 /* records that were refused for their size */
+	atomic_uint_fast64_t keyless;	   /* records in which the key rule found no key */
+	atomic_uint_fast64_t rejected;	   /* records that were refused for their size */
 	atomic_uint_fast64_t claims;
 };
 

@@ -15,9 +15,9 @@ enum large_policy { LARGE_CLAIM_CHECK, LARGE_SPLIT, LARGE_REJECT };
 enum compression { COMPRESSION_LZ4, COMPRESSION_NONE };
 
 struct settings {
-	uint32_t shards;	   /* 1 to SFS_SHARDS_MAX */
-	uint64_t retention_hours;  /* 0: for ever */
-	uint64_t retention_bytes;  /* 0: no limit */
+	uint32_t shards;	  /* 1 to SFS_SHARDS_MAX */
+	uint64_t retention_hours; /* 0: for ever */
+	uint64_t retention_bytes; /* 0: no limit */
 	enum large_policy large_policy;
 	uint64_t threshold_bytes;  /* of large_records: 1 KiB to 1 GiB */
 	uint64_t max_record_bytes; /* 1 to 2^62 */
