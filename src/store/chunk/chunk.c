@@ -15,9 +15,9 @@
 
 enum {
 	FRAME_HEADER_BYTES = 7, /* magic, FLG, BD, HC */
-	FRAME_END_BYTES = 8, /* end mark, XXH32 of the text */
-	FRAME_FLG = 0x64, /* version 01, independent blocks, content checksum */
-	META_PACK_MIN = 64, /* shorter meta is not worth compressing */
+	FRAME_END_BYTES = 8,	/* end mark, XXH32 of the text */
+	FRAME_FLG = 0x64,	/* version 01, independent blocks, content checksum */
+	META_PACK_MIN = 64,	/* shorter meta is not worth compressing */
 };
 #define FRAME_MAGIC 0x184D2204u
 #define FRAME_BLOCK_RAW 0x80000000u
@@ -29,6 +29,7 @@ struct encoder {
 	struct chunk chunk;
 	const char *text; /* what was encoded; borrowed */
 	uint64_t unplaced_json_bytes;
+	bool encoded; /* a chunk waits to be sealed */
 };
 
 struct encoder *encoder_new(void)
@@ -105,10 +106,10 @@ static int encode_frame(struct encoder *e, const struct chunk_input *input)
 		return 0;
 	}
 	r = advance(f, LZ4F_compressUpdate(e->lz4, f->data + f->size, f->capacity - f->size,
-				       input->text, input->text_bytes, &stable));
+			       input->text, input->text_bytes, &stable));
 	if (r == 0)
-		r = advance(f, LZ4F_compressEnd(e->lz4, f->data + f->size, f->capacity - f->size,
-					       &stable));
+		r = advance(f, LZ4F_compressEnd(
+				       e->lz4, f->data + f->size, f->capacity - f->size, &stable));
 	return r;
 }
 
@@ -145,6 +146,7 @@ int chunk_encode(struct encoder *encoder, const struct chunk_input *input)
 		return -EINVAL;
 	if (input->meta && input->meta->size > CHUNK_META_MAX)
 		return -EINVAL;
+	encoder->encoded = false;
 	encoder->chunk = (struct chunk){
 		.text_bytes = (uint32_t)input->text_bytes,
 		.record_count = input->record_count,
@@ -160,18 +162,20 @@ int chunk_encode(struct encoder *encoder, const struct chunk_input *input)
 	struct chunk *c = &encoder->chunk;
 	c->frame_bytes = (uint32_t)encoder->frame.size;
 	c->frame_hash = XXH3_64bits(encoder->frame.data, encoder->frame.size);
-	c->meta_hash = XXH3_64bits(
-		encoder->head.data + sizeof(struct chunk_header), c->meta_bytes);
+	c->meta_hash = XXH3_64bits(encoder->head.data + sizeof(struct chunk_header), c->meta_bytes);
+	encoder->encoded = true;
 	return 0;
 }
 
 bool chunk_continues(const struct encoder *encoder)
 {
+	assert(encoder->encoded);
 	return encoder->chunk.incompatible & CHUNK_CONTINUES;
 }
 
 uint64_t chunk_json_bytes(const struct encoder *encoder, const struct json_place *place)
 {
+	assert(encoder->encoded);
 	const struct chunk *c = &encoder->chunk;
 	return encoder->unplaced_json_bytes +
 	       json_place_bytes(place, encoder->text, c->text_bytes, c->record_count);
@@ -180,6 +184,8 @@ uint64_t chunk_json_bytes(const struct encoder *encoder, const struct json_place
 void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct chunk *ret_chunk,
 	struct iovec ret_iov[2])
 {
+	assert(encoder->encoded && order->last_arrival_ms >= order->arrival_ms);
+	encoder->encoded = false;
 	struct chunk *c = &encoder->chunk;
 	c->owner = order->owner;
 	c->text_offset = order->start.offset;
@@ -218,14 +224,15 @@ void chunk_seal(struct encoder *encoder, const struct chunk_order *order, struct
 	ret_iov[1] = (struct iovec){encoder->frame.data, encoder->frame.size};
 }
 
-/* What a sound header must say, whatever its checksum. */
+/* The bounds of a sound header, whatever its checksum. */
 static int check_bounds(const struct chunk *c, uint32_t skippable_bytes)
 {
 	if (skippable_bytes != sizeof(struct chunk_header) - 8 + (uint64_t)c->meta_bytes)
 		return -EBADMSG;
 	if (!c->text_bytes || c->text_bytes > CHUNK_TEXT_MAX || c->record_count > c->text_bytes)
 		return -EBADMSG;
-	if (c->frame_bytes < FRAME_HEADER_BYTES + FRAME_END_BYTES || c->frame_bytes > CHUNK_FRAME_MAX)
+	if (c->frame_bytes < FRAME_HEADER_BYTES + FRAME_END_BYTES ||
+		c->frame_bytes > CHUNK_FRAME_MAX)
 		return -EBADMSG;
 	if (c->meta_raw_bytes > CHUNK_META_MAX || c->meta_bytes > c->meta_raw_bytes)
 		return -EBADMSG;
@@ -281,8 +288,8 @@ static uint32_t get_le32(const uint8_t *p)
 }
 
 /* One block into the text; how many bytes it gave, or -EBADMSG. */
-static ssize_t decode_block(const uint8_t *block, uint32_t stored, bool raw, uint8_t *text,
-	size_t room)
+static ssize_t decode_block(
+	const uint8_t *block, uint32_t stored, bool raw, uint8_t *text, size_t room)
 {
 	if (!raw) {
 		int n = LZ4_decompress_safe(

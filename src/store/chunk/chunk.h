@@ -4,7 +4,12 @@
  * chunk_encode() does the work that needs no order (compression, hashes) and chunk_seal() stamps
  * offset, sequence and time on it, which is cheap and done under the shard's lock.
  *
- * Decoding never trusts a length before its checksum, nor a checksum without bounds.
+ * Invariants:
+ *  1. A chunk is sealed once after it was encoded. What is between the two (chunk_continues(),
+ *     chunk_json_bytes()) changes nothing.
+ *  2. The frame decompresses to `text_bytes` bytes in independent blocks; `lz4 -d` reads it.
+ *  3. record_count is the number of newlines that end a record in the chunk.
+ *  4. Decoding never trusts a length before its checksum, nor a checksum without bounds.
  */
 #ifndef STORE_CHUNK_H
 #define STORE_CHUNK_H

@@ -7,6 +7,7 @@
 
 #include "when.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef uint8_t lanes __attribute__((vector_size(16)));
@@ -179,7 +180,7 @@ enum { BARE_BYTES = sizeof bare_line - 1 + WHEN_TEXT_BYTES, SHARD_DIGITS_MIN = 4
 
 static uint64_t key_member_bytes(const char *key, size_t key_bytes)
 {
-	if (!key_bytes)
+	if (!key || !key_bytes)
 		return 0;
 	struct json_scan scan = {0};
 	json_scan(&scan, key, key_bytes);
@@ -311,6 +312,13 @@ uint64_t json_record_bytes(
 	       json_unplaced_bytes(record->key, record->key_bytes, payload, bytes, claimed);
 }
 
+uint64_t json_record_line_bytes(
+	const struct json_record *record, const void *line, size_t bytes, bool claimed)
+{
+	assert(bytes && ((const char *)line)[bytes - 1] == '\n');
+	return json_record_bytes(record, line, bytes - 1, claimed);
+}
+
 static bool is_plain(uint8_t c)
 {
 	return c >= ' ' && c != '"' && c != '\\';
@@ -438,7 +446,7 @@ static int append_start(struct buf *out, const struct json_record *record)
 	when_format(record->arrival_ms, at);
 	at = put_text(at + WHEN_TEXT_BYTES, "\",");
 	out->size = (size_t)((uint8_t *)at - out->data);
-	if (!record->key_bytes)
+	if (!record->key || !record->key_bytes)
 		return 0;
 	r = buf_append(out, "\"key\":\"", 7);
 	if (r == 0)

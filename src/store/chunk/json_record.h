@@ -25,13 +25,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a line says besides the payload; the key, which is UTF-8, is borrowed. */
+/* What a line has besides the payload; the key, which is UTF-8, is borrowed. */
 struct json_record {
 	uint32_t shard;
 	uint64_t sequence;
 	uint64_t offset;
 	uint64_t arrival_ms;
-	const char *key;
+	const char *key;  /* NULL: no key, whatever key_bytes */
 	size_t key_bytes; /* 0: no key */
 };
 
@@ -56,6 +56,13 @@ uint64_t json_record_scanned_bytes(const struct json_record *record, const struc
 /* ... of a record whose payload is at hand; `claimed`: the store marked it as a claim check. */
 uint64_t json_record_bytes(
 	const struct json_record *record, const void *payload, size_t bytes, bool claimed);
+
+/*
+ * ... of a whole record as a shard has it: `line` ends in its newline. For callers that have
+ * decoded a record.
+ */
+uint64_t json_record_line_bytes(
+	const struct json_record *record, const void *line, size_t bytes, bool claimed);
 
 /*
  * The same of records that have no place yet: all but the digits of shard, sequence number and

@@ -21,70 +21,94 @@ void meta_writer_fini(struct meta_writer *w)
 	buf_fini(&w->codes);
 	buf_fini(&w->times);
 	buf_fini(&w->claims);
-	buf_fini(&w->slots);
-	buf_fini(&w->key_entries);
+	vector_fini(&w->slots);
+	vector_fini(&w->table);
 	buf_fini(&w->out);
+}
+
+/* Gives memory back over what a usual chunk needs. */
+enum { KEEP = 256 << 10, KEEP_KEYS = 16 << 10 };
+
+static void reset_table(struct meta_writer *w)
+{
+	if (w->slots.capacity > 4 * KEEP_KEYS)
+		vector_fini(&w->slots);
+	else if (w->table.count)
+		memset(w->slots.items, 0, w->slots.count * sizeof *w->slots.items);
+	vector_clear(&w->table);
+	if (w->table.capacity > KEEP_KEYS)
+		vector_fini(&w->table);
 }
 
 void meta_writer_reset(struct meta_writer *w)
 {
-	enum { KEEP = 256 << 10 };
 	buf_reset(&w->keys, KEEP);
 	buf_reset(&w->codes, KEEP);
 	buf_reset(&w->times, KEEP);
 	buf_reset(&w->claims, KEEP);
-	buf_reset(&w->key_entries, KEEP);
 	buf_reset(&w->out, KEEP);
-	if (w->slots.capacity > KEEP)
-		buf_fini(&w->slots);
-	if (w->key_count && w->slots.size)
-		memset(w->slots.data, 0, w->slots.size);
-	w->key_count = w->records = w->keyed_records = 0;
+	reset_table(w);
+	w->records = w->keyed_records = 0;
 	w->claim_count = w->claim_last = w->run_records = 0;
 	w->run_ms = w->first_ms = w->last_ms = 0;
-	w->many_times = false;
+	w->many_times = w->finished = false;
 }
 
-static struct key_entry *key_entries(struct meta_writer *w)
-{
-	return (struct key_entry *)(void *)w->key_entries.data;
-}
-
+/* The slot of a key, or a free one for it. */
 static uint32_t *key_slot(struct meta_writer *w, const char *key, size_t bytes, uint64_t hash)
 {
-	uint32_t *slots = (uint32_t *)(void *)w->slots.data;
-	size_t mask = w->slots.size / sizeof *slots - 1;
+	uint32_t *slots = w->slots.items;
+	size_t mask = w->slots.count - 1;
 	for (size_t i = hash & mask;; i = (i + 1) & mask) {
 		if (!slots[i])
 			return &slots[i];
-		struct key_entry *e = &key_entries(w)[slots[i] - 1];
+		const struct key_entry *e = &w->table.items[slots[i] - 1];
 		if (e->hash == hash && e->bytes == bytes &&
 			!memcmp(w->keys.data + e->offset, key, bytes))
 			return &slots[i];
 	}
 }
 
-/* Keeps the hash table at most half full. */
-static int grow_slots(struct meta_writer *w)
+static void fill_slots(struct meta_writer *w)
 {
-	size_t count = w->slots.size / sizeof(uint32_t);
-	if (count && w->key_count < count / 2)
-		return 0;
-	size_t want = count ? count * 2 : SLOTS_MIN;
-	w->slots.size = 0;
-	int r = buf_reserve(&w->slots, want * sizeof(uint32_t));
-	if (r < 0)
-		return r;
-	w->slots.size = want * sizeof(uint32_t);
-	memset(w->slots.data, 0, w->slots.size);
-	uint32_t *slots = (uint32_t *)(void *)w->slots.data;
-	for (uint32_t k = 0; k < w->key_count; k++) {
-		size_t i = key_entries(w)[k].hash & (want - 1);
+	uint32_t *slots = w->slots.items;
+	size_t mask = w->slots.count - 1;
+	memset(slots, 0, w->slots.count * sizeof *slots);
+	for (uint32_t k = 0; k < w->table.count; k++) {
+		size_t i = w->table.items[k].hash & mask;
 		while (slots[i])
-			i = (i + 1) & (want - 1);
+			i = (i + 1) & mask;
 		slots[i] = k + 1;
 	}
-	return 0;
+}
+
+/* Room for one more key. */
+static int grow_slots(struct meta_writer *w)
+{
+	size_t count = w->slots.count;
+	if (count && w->table.count < count / 2)
+		return 0;
+	int r = vector_resize(&w->slots, count ? count * 2 : SLOTS_MIN);
+	if (r == 0)
+		fill_slots(w);
+	return r;
+}
+
+/* A key that is not in the table yet: into the table and its slot. */
+static int add_new_key(
+	struct meta_writer *w, const char *key, size_t bytes, uint64_t hash, uint32_t *slot)
+{
+	int r = buf_varint(&w->keys, bytes);
+	if (r < 0)
+		return r;
+	struct key_entry entry = {hash, (uint32_t)w->keys.size, (uint32_t)bytes};
+	r = buf_append(&w->keys, key, bytes);
+	if (r == 0)
+		r = vector_push(&w->table, entry);
+	if (r < 0)
+		return r;
+	*slot = (uint32_t)w->table.count;
+	return buf_varint(&w->codes, CODE_NEXT_KEY);
 }
 
 static int add_key(struct meta_writer *w, const char *key, size_t bytes)
@@ -94,19 +118,8 @@ static int add_key(struct meta_writer *w, const char *key, size_t bytes)
 		return r;
 	uint64_t hash = XXH3_64bits(key, bytes);
 	uint32_t *slot = key_slot(w, key, bytes, hash);
-	if (*slot)
-		return buf_varint(&w->codes, *slot - 1 + CODE_KEY_BASE);
-	r = buf_varint(&w->keys, bytes);
-	if (r < 0)
-		return r;
-	struct key_entry entry = {hash, (uint32_t)w->keys.size, (uint32_t)bytes};
-	r = buf_append(&w->keys, key, bytes);
-	if (r == 0)
-		r = buf_append(&w->key_entries, &entry, sizeof entry);
-	if (r < 0)
-		return r;
-	*slot = ++w->key_count;
-	return buf_varint(&w->codes, CODE_NEXT_KEY);
+	return *slot ? buf_varint(&w->codes, *slot - 1 + CODE_KEY_BASE)
+		     : add_new_key(w, key, bytes, hash, slot);
 }
 
 /* A run ends: how many records, and how much later they came than the run before. */
@@ -152,6 +165,7 @@ static int add_claim(struct meta_writer *w, const struct claim *claim)
 int meta_writer_record(struct meta_writer *w, const char *key, size_t key_bytes,
 	uint64_t arrival_ms, const struct claim *claim)
 {
+	assert(!w->finished && (!w->records || arrival_ms >= w->run_ms));
 	int r = add_time(w, arrival_ms);
 	if (r == 0 && claim)
 		r = add_claim(w, claim);
@@ -164,8 +178,8 @@ int meta_writer_record(struct meta_writer *w, const char *key, size_t key_bytes,
 	return 0;
 }
 
-static int section(struct buf *out, uint8_t type, uint64_t count, bool counted,
-	const struct buf *a, const struct buf *b)
+static int section(struct buf *out, uint8_t type, uint64_t count, bool counted, const struct buf *a,
+	const struct buf *b)
 {
 	uint8_t head[10];
 	struct buf count_buf = {.data = head, .capacity = sizeof head};
@@ -188,15 +202,17 @@ static int finish_keys(struct meta_writer *w)
 {
 	if (!w->keyed_records)
 		return 0;
-	if (w->key_count > 1 || w->keyed_records != w->records)
-		return section(&w->out, META_KEYS, w->key_count, true, &w->keys, &w->codes);
-	struct key_entry *e = key_entries(w);
+	if (w->table.count > 1 || w->keyed_records != w->records)
+		return section(&w->out, META_KEYS, w->table.count, true, &w->keys, &w->codes);
+	const struct key_entry *e = w->table.items;
 	struct buf key = {.data = w->keys.data + e->offset, .size = e->bytes};
 	return section(&w->out, META_KEY, 0, false, &key, NULL);
 }
 
 const struct buf *meta_writer_finish(struct meta_writer *w)
 {
+	assert(!w->finished);
+	w->finished = true;
 	int r = finish_keys(w);
 	if (r == 0 && w->many_times)
 		r = end_run(w);
@@ -226,7 +242,8 @@ static int view_keys(struct meta_view *v, const uint8_t *p, const uint8_t *end)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t bytes;
-		if (varint_get(&p, end, &bytes) < 0 || get_bytes(&p, end, bytes, &v->table[i].data) < 0)
+		if (varint_get(&p, end, &bytes) < 0 ||
+			get_bytes(&p, end, bytes, &v->table[i].data) < 0)
 			return -EBADMSG;
 		v->table[i].bytes = bytes;
 	}
@@ -242,7 +259,8 @@ static int next_claim(struct meta_view *v)
 	if (!v->claims_left)
 		return 0;
 	v->claims_left--;
-	if (varint_get(&v->claims, v->claims_end, &v->claim_wait) < 0 || v->claim_wait == UINT64_MAX)
+	if (varint_get(&v->claims, v->claims_end, &v->claim_wait) < 0 ||
+		v->claim_wait == UINT64_MAX)
 		return -EBADMSG;
 	v->claim_wait++; /* counted down to the claim at 1; 0: no more claims */
 	return 0;
