@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The happy path: lay out the new table and make the directories of its new shards, durably, while
- * appends go on; then, with home.lock held exclusively, so that every append that began has
- * ended, replace stream.json, which is the one step that counts, and let the new table take effect.
- * So parents are complete before a shard that follows on them has its first record.
+ * The happy path:
  *
- * Failure, or death at any moment, leaves the old table or the new one. Directories that no table
+ *   1. Lay out the new table.
+ *   2. Make the directories of its new shards, durably. Appends go on meanwhile.
+ *   3. Take home.lock exclusively: every append that began has ended, so the parents are complete.
+ *   4. Replace stream.json. This is the step that counts.
+ *   5. Let the new table take effect and give the lock back.
+ *
+ * A failure or a crash at any moment leaves the old table or the new one. Directories that no table
  * names are empty; they are removed, or used by the next shard of that number.
  */
 #include "reshape.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of a stream's shards, as it stands in stream.json. What always holds for whoever holds
- * the stream's home.lock, shared or exclusively:
+ * The table of a stream's shards, as it stands in stream.json. What always holds for a thread that
+ * has the stream's home.lock, shared at least:
  *
  *   1. Numbers rise along `shards` and are below next_number. A number is given once; only in a
  *      stream that never held a record does numbering start over.
  *   2. The hash ranges of the open shards cover every key once. `routes` has them.
  *   3. A shard's parents have lower numbers. They are closed before its first record comes, so all
  *      their records are older than its own.
- *   4. The table stands durably in stream.json. It is replaced with home.lock held exclusively:
- *      stream.json first, then this copy.
+ *   4. The table stands durably in stream.json. Both are replaced in one step as seen by others:
+ *      with home.lock held exclusively, or, if the disk refuses, neither is.
  *   5. A shard that left the table is empty and marked as removed. Its object, on the stream's
  *      `retired` list, lives as long as the stream, because writers and views still point to it.
  *

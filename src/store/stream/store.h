@@ -9,17 +9,17 @@
  *   stream.change_lock     changes of the settings and trims, one after the other
  *   store.trim_watch_lock  the callback for trims; held while it is called
  *   home.lock                (rw) the shard table, settings and name; appends hold it shared
- *   shard.append_lock      who orders and stores: one appender at a time
- *   shard.files_lock       who replaces or removes the file of a sealed segment
+ *   shard.append_lock      ordering and storing: one append at a time
+ *   shard.files_lock       replacing or removing the file of a sealed segment
  *   shard.lock             what is published; held for a moment
  *   home.path_lock       (rw) where the stream's directory is; held while a file is opened
  *   syncer, tidier, pools, caches, waiters: leaves
- * store.lock (the table of streams) is a leaf too: nothing is taken under it.
+ * store.lock (the set of streams) is a leaf too: nothing is taken under it.
  *
- * An append of a long record can hold home.lock for as long as its writing takes. Whoever wants it
- * exclusively then has others wait for moments (stream_lock_alone()). What must not wait at all
- * (syncs, reads of sealed segments) and what takes long by itself (merges, sweeps) goes by
- * home.path_lock alone.
+ * An append of a long record can hold home.lock for as long as its writing takes. A thread that
+ * waits for the exclusive lock holds others up for moments only (stream_lock_alone()). What must
+ * not wait at all (syncs, reads of sealed segments) and what takes long by itself (merges, sweeps)
+ * takes home.path_lock alone.
  *
  * An append has two halves. Ordering gives a chunk its offset, sequence and time; storing puts an
  * ordered chunk into the local segment. Here the order comes from the shard under append_lock; an

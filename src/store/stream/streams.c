@@ -2,20 +2,20 @@
 #include "streams.h"
 
 #include "cleanup.h"
-#include "diag.h"
 #include "clock.h"
-#include "stream_document.h"
-#include "stream_blobs.h"
+#include "diag.h"
+#include "lock.h"
+#include "remove_tree.h"
 #include "shard.h"
 #include "shard_name.h"
 #include "store.h"
 #include "stream.h"
+#include "stream_blobs.h"
+#include "stream_document.h"
 #include "streams_dir.h"
-#include "lock.h"
-#include "remove_tree.h"
-#include "trace.h"
 #include "syncer.h"
 #include "tidier.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "lock.h"
 #include "shard.h"
 #include "stream.h"
 #include "streams.h"
@@ -40,7 +41,8 @@ struct tidier {
 	unsigned ticks; /* the thread's own */
 };
 
-/* It reads all of the stream's meta: trims one after the other must not keep the tidier at that. */
+/* The sweep reads all of the stream's meta. Pauses keep a series of trims from occupying the
+ * tidier. */
 static void sweep_trimmed(struct tidier *t, struct sfs_stream *stream)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
@@ -117,10 +119,11 @@ static void tick(struct tidier *t)
 		(void)streams_each(t->store, sweep_later, NULL);
 }
 
-/* Queues the jobs whose time has come. When that of the next one comes, or `until_ns`. */
+/* Queues the jobs that are due. Returns when the next one is, or `until_ns`. */
 static uint64_t take_due_locked(struct tidier *t, uint64_t now_ns, uint64_t until_ns)
 {
 	struct job_queue still = STAILQ_HEAD_INITIALIZER(still);
+	ASSERT_LOCKED(&t->lock);
 	while (!STAILQ_EMPTY(&t->later)) {
 		struct job *job = STAILQ_FIRST(&t->later);
 		STAILQ_REMOVE_HEAD(&t->later, link);
@@ -136,7 +139,7 @@ static uint64_t take_due_locked(struct tidier *t, uint64_t now_ns, uint64_t unti
 	return until_ns;
 }
 
-/* Waits for work; every so often, that is for all streams. False: it is time to stop. */
+/* Waits for a job, and runs the ticks meanwhile. False: the tidier is to stop. */
 static bool wait_locked(struct tidier *t, uint64_t *tick_at_ns)
 {
 	while (!t->stop) {
@@ -247,7 +250,7 @@ void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset)
 	pthread_cond_broadcast(&t->changed);
 }
 
-/* One of a kind in the queue will do for a stream: it has not looked at anything yet. */
+/* One job of a kind in the queue is enough for a stream: it has not looked at anything yet. */
 static bool enqueue_if_new(struct tidier *t, struct job *job)
 {
 	struct sfs_stream *stream = job->stream;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The background work that only saves space or time, in one thread: writing the index of a sealed
- * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. What fails
- * here is left as it was and tried again when the store is opened next.
+ * segment, merging its small chunks into large ones, sweeping orphaned blobs, retention. A job that
+ * fails leaves things as they were; it is tried again when the store is opened next.
  */
 #ifndef STORE_TIDIER_H
 #define STORE_TIDIER_H
@@ -24,9 +24,9 @@ void tidier_sealed(struct sfs_shard *shard, uint64_t base_offset);
  */
 void tidier_sweep(struct sfs_stream *stream);
 /*
- * A trim moved a horizon of the stream, durably: what only trimmed records named goes, whatever its
- * age. At once, but for a pause after the last time if that took long. What fails is left to
- * tidier_sweep().
+ * A trim moved a horizon of the stream, durably: sweeps blobs that only trimmed records named,
+ * whatever their age. At once, or after a pause if the last such sweep took long. What fails is
+ * left to tidier_sweep().
  */
 void tidier_sweep_trimmed(struct sfs_stream *stream);
 /* Trims a stream as its settings say: when they change, and every quarter of a minute. */
