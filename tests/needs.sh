@@ -5,6 +5,7 @@
 #
 #   tests/needs.sh build    what a build needs, and examples/quickstart.sh
 #   tests/needs.sh test     what the tests need on top of that
+#   tests/needs.sh checks   what tests/checks needs on top of that
 #
 # The exit status is 0 if nothing is missing any more. Otherwise one line names what is missing.
 
@@ -40,6 +41,14 @@ command   tmux         tmux
 command   vim          vim
 command   getfattr     attr
 command   strace       strace
+'
+CHECK_NEEDS='
+command   c++              g++
+command   clang-format-19  clang-format-19
+command   clang-tidy-19    clang-tidy-19
+command   cppcheck         cppcheck
+command   shellcheck       shellcheck
+command   mandoc           mandoc
 '
 
 # has KIND NAME
@@ -78,8 +87,9 @@ install()
 case ${1:-} in
 build) NEEDS=$BUILD_NEEDS ;;
 test) NEEDS=$BUILD_NEEDS$TEST_NEEDS ;;
+checks) NEEDS=$BUILD_NEEDS$TEST_NEEDS$CHECK_NEEDS ;;
 *)
-	echo "usage: $0 build | test" >&2
+	echo "usage: $0 build | test | checks" >&2
 	exit 2
 	;;
 esac

@@ -177,6 +177,7 @@ suite()
 	[ -s "$TMP/list" ] || failure "$suite has no tests"
 	while read -r kind command; do
 		case $kind in
+		checks) [ "$suite" = plain ] && plan "$suite" unit "$command" ;;
 		mount) [ -z "$CAN_MOUNT" ] || plan "$suite" mount "$command" ;;
 		*) plan "$suite" unit "$command" ;;
 		esac
@@ -217,6 +218,8 @@ fi
 if ! run sh tests/needs.sh test; then
 	failure "what is missing stands above"
 else
+	run sh tests/needs.sh checks || failure "some checks cannot run"
+	[ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab # fusermount3 needs it; a bare chroot has none
 	suite plain -Dbuildtype=release
 	if [ -z "$QUICK" ]; then
 		set -- -Db_lundef=false -Dbuildtype=debugoptimized

@@ -66,7 +66,7 @@ mount_test()
 
 sanitized()
 {
-	export STREAMFS_SANITIZER="$1" STREAMFS_TEST_DEADLINE=300 STREAMFS_TEST_LIMIT=1200
+	export STREAMFS_SANITIZER="$1"
 	options="log_path=$DIR/sanitizer:exitcode=66"
 	export ASAN_OPTIONS="$options:detect_stack_use_after_return=1"
 	export UBSAN_OPTIONS="$options:print_stacktrace=1"
@@ -89,6 +89,7 @@ sanitizer_reports()
 }
 
 export CK_TIMEOUT_MULTIPLIER=20 CK_VERBOSITY=normal # a slow machine is no failure
+export STREAMFS_TEST_DEADLINE=300 STREAMFS_TEST_LIMIT=1200
 case $SUITE in
 asan) sanitized address ;;
 tsan) sanitized thread ;;

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154 # names that the scripts of the bench share
 # For run.sh: the clock, rounds, medians, results and the table.
 
 # A quick run begins no row after this.

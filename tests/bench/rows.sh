@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154 # names that the scripts of the bench share
 # For run.sh: the rows of the table. To add one, write row_N and name it in ALL_ROWS and
 # describe_row. A contestant is a function of in_turns: its last argument is the round, it leaves
 # one figure with `sample`, and its commands are joined by && since in_turns looks at its status.

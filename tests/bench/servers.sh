@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154 # names that the scripts of the bench share
 # For run.sh: installing, building, and everything that runs beside the measurements. Each server
 # listens on loopback only, lives in the work directory, and is stopped by the pid it was given.
 

@@ -308,7 +308,7 @@ test_two_writers_of_one_name_do_not_mix()
 # Each by a tool of its own kind: some remove what is in their way, some want it not to be there.
 test_eight_writers_of_one_name_make_a_record_each()
 {
-	local i j tool pids=()
+	local i j pids=()
 	start
 	put_file()
 	{

@@ -273,6 +273,7 @@ test_produce_with_acks_all()
 
 test_delete_records()
 {
+	# shellcheck disable=SC2034 # the commands of the page use it
 	local offset=16
 	start
 	numbered 0 9

@@ -94,7 +94,9 @@ test_a_held_store_is_refused()
 {
 	mount_store
 	mkdir "$M/a" "$T/other"
+	# shellcheck disable=SC2097,SC2098 # the text has the old one
 	M=$T/other refused 32 "$S: mounted already, at $M\$" "$S" "$T/other"
+	# shellcheck disable=SC2097,SC2098 # the text has the old one
 	M=$T/other refused 32 "$S" "$S" "$T/other" -o ro
 	echo fine >>"$M/a/shard-0000"
 	eq fine "$(cat "$M/a/shard-0000")"

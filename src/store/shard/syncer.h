@@ -35,7 +35,7 @@ struct sync_wait {
 	{                                                                                          \
 		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER                \
 	}
-void sync_wait_done(void *wait, int result);
+void sync_wait_done(void *context, int result);
 int sync_wait(struct sync_wait *wait);
 
 /*

@@ -17,6 +17,8 @@
 #include "digest.h"
 #include "payload.h"
 #include "store.h"
+
+#include <bsd/sys/queue.h>
 #include "vector.h"
 
 struct workspace {
