@@ -1,22 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Merging: a sealed segment of small chunks (an echo each) is written anew with large ones, which
- * compress as well as the text would in one piece. The new file is synced and renamed over the
- * old one; readers that have the old one open keep it. No lock is held while it is written, and it
- * is given up when the store closes. Text, sequence numbers, keys, arrival times
- * and claims stay what they were. A segment with any damage is left alone.
+ * Merging rewrites a sealed segment of small chunks, such as an echo makes each, with large ones.
+ * Those compress as well as the text would in one piece.
+ *
+ * The happy path: the chunks of the old file are gathered into larger ones in a temporary file;
+ * that file is synced and renamed over the old one; the directory is synced; the index is saved.
+ * Readers that have the old file open keep it.
+ *
+ * Invariants:
+ *   1. Text, sequence numbers, keys, arrival times and claims stay what they were.
+ *   2. A segment with any damage is left alone.
+ *   3. The new file is durable before it takes the old one's name.
+ *   4. A segment that a trim has removed does not come back: files_lock spans the last look at the
+ *      shard's bases and the rename.
+ *   5. No lock is held while the new file is written. A store that closes ends the merge early.
  */
 #include "merge.h"
 
 #include "cleanup.h"
 #include "meta.h"
+#include "trace.h"
 
+#include <assert.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 enum {
-	MERGE_BELOW_BYTES = 64 << 10, /* average text of a chunk under which it is worth it */
+	MERGE_BELOW_BYTES = 64 << 10, /* a merge pays below this average text of a chunk */
 	MERGE_TEXT_BYTES = 256 << 10, /* text of a merged chunk, at least */
 };
 
@@ -29,7 +41,7 @@ struct merge {
 	struct encoder *encoder;
 	struct index index; /* of the new file */
 	struct buf stored, raw_meta;
-	/* The chunk in the making: */
+	/* The chunk that is being gathered: */
 	struct buf text;
 	struct meta_writer meta;
 	struct chunk_order order;
@@ -66,7 +78,7 @@ static int flush_chunk(struct merge *m)
 	return r;
 }
 
-/* A chunk that is part of a long record, or large already, goes over as it is. */
+/* A chunk that is part of a long record, or large already, is copied as it is. */
 static int copy_chunk(struct merge *m, const struct chunk *chunk)
 {
 	int r = flush_chunk(m);
@@ -142,7 +154,7 @@ static int merge_item(struct merge *m, size_t i)
 		m->stored.data, &chunk);
 	if (r < 0)
 		return r;
-	/* A delta of arrival times has 32 bits: 49 days. */
+	/* The meta holds an arrival time as a delta of 32 bits: 49 days. */
 	bool far = m->text.size && chunk.last_arrival_ms - m->order.arrival_ms > UINT32_MAX;
 	if (far)
 		r = flush_chunk(m);
@@ -166,13 +178,13 @@ static int write_merged(struct merge *m)
 	return r == 0 ? disk_sync(&m->shard->env->disk, m->fd) : r;
 }
 
-/* The files of a segment for as long as home.path_lock is held. */
+/* Paths of a segment's files, good while home.path_lock is held. */
 struct segment_paths {
 	char directory[SHARD_PATH_MAX], segment[SHARD_PATH_MAX], temporary[SHARD_PATH_MAX],
 		index[SHARD_PATH_MAX];
 };
 
-/* Takes home.path_lock, shared; not if it fails. */
+/* Takes home.path_lock shared, unless it fails. -ENOENT: the stream was removed. */
 static int hold_paths(struct sfs_shard *shard, uint64_t base_offset, struct segment_paths *paths)
 {
 	pthread_rwlock_rdlock(&shard->home->path_lock);
@@ -210,12 +222,12 @@ static void remove_temporary(struct merge *m)
 	struct shard_env *env = m->shard->env;
 	struct segment_paths paths;
 	if (hold_paths(m->shard, m->old->base_offset, &paths) < 0)
-		return; /* it went with the stream */
+		return; /* the stream was removed, and this file with it */
 	(void)disk_unlink(&env->disk, env->streams_dir, paths.temporary);
 	release_paths(m->shard);
 }
 
-/* Whether a trim has left the segment where it was. */
+/* Whether the segment is still one of the shard's: a trim may have removed it. */
 static bool is_there(struct sfs_shard *shard, uint64_t base_offset)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -231,12 +243,12 @@ static void count_replaced(struct merge *m)
 	struct shard_env *env = shard->env;
 	metric_add(&env->metrics.segments_merged, 1);
 	SCOPED_LOCK(&shard->lock);
-	shard->replaced_count++; /* who has opened the old file does not enter it into the cache */
+	shard->replaced_count++; /* keeps a thread that has opened the old file from caching it */
 	lru_drop(env->segments, shard->tag, m->old->base_offset);
 	shard->stored_bytes += m->index.end.file_offset - m->old->index.end.file_offset;
 }
 
-/* A file that a trim removed must not come back. */
+/* Invariant 4. */
 static int rename_in_place(struct merge *m)
 {
 	struct shard_env *env = m->shard->env;
@@ -255,7 +267,7 @@ static int rename_in_place(struct merge *m)
 	return r;
 }
 
-/* Puts the new file in the old one's place. */
+/* Puts the new file in the old one's place, durably. */
 static int replace_segment(struct merge *m)
 {
 	struct shard_env *env = m->shard->env;
@@ -286,6 +298,7 @@ static int merge_files(struct merge *m)
 
 static int merge(struct merge *m)
 {
+	assert(m->old->index.count > 1);
 	index_init(&m->index, m->old->index.items[0].start);
 	m->encoder = encoder_new();
 	int r = m->encoder ? merge_files(m) : -ENOMEM;
@@ -317,10 +330,8 @@ static bool is_worth_merging(const struct index *index)
 
 static bool compresses(struct home *home)
 {
-	pthread_rwlock_rdlock(&home->lock);
-	bool compress = home->settings.compression == COMPRESSION_LZ4;
-	pthread_rwlock_unlock(&home->lock);
-	return compress;
+	SCOPED_RDLOCK(&home->lock);
+	return home->settings.compression == COMPRESSION_LZ4;
 }
 
 static int save_index(struct sfs_shard *shard, uint64_t base_offset, const struct index *index)
@@ -331,10 +342,19 @@ static int save_index(struct sfs_shard *shard, uint64_t base_offset, const struc
 	if (r < 0)
 		return r;
 	r = index_save(&env->disk, env->streams_dir, paths.index, shard->tag, index);
-	if (!is_there(shard, base_offset)) /* a trim came by meanwhile, or does now */
+	if (!is_there(shard, base_offset)) /* a trim removed the segment meanwhile */
 		(void)disk_unlink(&env->disk, env->streams_dir, paths.index);
 	release_paths(shard);
 	return r;
+}
+
+static void trace_merge(const struct merge *m, int error)
+{
+	TRACE(merge,
+		"shard %u: segment %" PRIu64 ": %zu chunks, %" PRIu64 " bytes to %zu, %" PRIu64
+		": error %d",
+		m->shard->number, m->old->base_offset, m->old->index.count,
+		m->old->index.end.file_offset, m->index.count, m->file_offset, error);
 }
 
 int merge_segment(struct sfs_shard *shard, uint64_t base_offset)
@@ -351,9 +371,12 @@ int merge_segment(struct sfs_shard *shard, uint64_t base_offset)
 		m.compress = compresses(shard->home);
 		r = merge(&m);
 		index = &m.index;
+		trace_merge(&m, r);
 	}
 	if (r == 0)
 		r = save_index(shard, base_offset, index);
+	TRACE(merge, "shard %u: index of segment %" PRIu64 ": error %d", shard->number, base_offset,
+		r);
 	index_fini(&m.index);
 	segment_unref(segment);
 	return r;

@@ -6,8 +6,9 @@
 #include "shard.h"
 
 /*
- * Rewrites a sealed segment with larger chunks if that is worth it, and writes its index. Blocks
- * for as long as that takes, without a lock. -ECANCELED: the store is closing.
+ * Rewrites a sealed segment with larger chunks if that pays, and writes its index. Blocks for as
+ * long as that takes; the caller holds no lock. -ECANCELED: the store is closing. -EBADMSG: the
+ * segment is damaged or gone. -ENOENT: a trim or a removal of the stream was faster.
  */
 int merge_segment(struct sfs_shard *shard, uint64_t base_offset);
 

@@ -3,12 +3,13 @@
 
 #include "active_files.h"
 #include "cleanup.h"
+#include "trace.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
-/* Takes the first segment out of the shard if it is wholly trimmed. The caller holds append_lock.
- */
+/* Takes the first segment out of the shard if it is trimmed. The caller holds append_lock. */
 static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct segment **ret_active)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -21,7 +22,7 @@ static bool take_trimmed(struct sfs_shard *shard, uint64_t *ret_base, struct seg
 	bool is_active = shard->active && shard->active->base_offset == base;
 	*ret_base = base;
 	*ret_active = is_active ? shard->active : NULL;
-	shard->replaced_count++; /* who has just opened it does not enter it into the cache */
+	shard->replaced_count++; /* keeps a thread that has just opened it from caching it */
 	if (is_active)
 		shard->active = NULL;
 	shard->base_count--;
@@ -36,11 +37,11 @@ static int remove_segment(struct sfs_shard *shard, uint64_t base)
 	struct stat st;
 	SCOPED_LOCK(&shard->files_lock);
 	lru_drop(env->segments, shard->tag, base);
-	/* The index first: none is ever without a segment. */
+	/* The index first: so no index is ever without a segment. */
 	shard_segment_path(shard, path, base, INDEX_SUFFIX);
 	int r = disk_unlink(&env->disk, env->streams_dir, path);
 	if (r < 0 && r != -ENOENT)
-		return r; /* they go when the shard is opened next */
+		return r; /* both are removed when the shard is opened next */
 	shard_segment_path(shard, path, base, SEGMENT_SUFFIX);
 	uint64_t bytes = 0;
 	if (fstatat(env->streams_dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -61,8 +62,10 @@ int shard_drop_trimmed_locked(struct sfs_shard *shard)
 	while (take_trimmed(shard, &base, &active)) {
 		if (active)
 			active_files_remove(shard);
-		segment_unref(active);
 		int r = remove_segment(shard, base);
+		TRACE(trim, "shard %u: segment %" PRIu64 "%s removed: error %d", shard->number,
+			base, active ? ", the active one," : "", r);
+		segment_unref(active);
 		if (r < 0)
 			result = r;
 	}

@@ -6,8 +6,9 @@
 #include "shard.h"
 
 /*
- * Removes them from the shard and from the disk. What the disk refuses to remove goes when the
- * shard is opened next. The caller holds home.lock shared and append_lock. Blocks.
+ * Removes them from the shard and from the disk, the first one first. A file that the disk refuses
+ * to remove is removed when the shard is opened next; the result is the error. The caller holds
+ * home.lock shared and append_lock. Blocks.
  */
 int shard_drop_trimmed_locked(struct sfs_shard *shard);
 
