@@ -3,6 +3,7 @@
 
 #include "check_chunk.h"
 #include "cleanup.h"
+#include "torn_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static void cut_tail(struct shard_walk *walk, uint64_t base, struct scan *scan, 
 		r = disk_open(walk_disk(walk), walk_streams(walk), walk->path + strlen("streams/"),
 			O_RDWR | O_NONBLOCK, &fd);
 	if (r == 0)
-		r = shard_cut_tail(walk->shard, fd, base, scan);
+		r = torn_tail_cut(walk->shard, fd, base, scan);
 	walk_finding(walk, r == 0, from, "%" PRIu64 " bytes of an unfinished write%s", bytes,
 		open_record ? ": a record without its end" : "");
 }
@@ -51,7 +52,7 @@ static bool drop_torn_record(struct shard_walk *walk, struct scan *scan)
 	if (!walk->last || !scan->open_record || scan->index.end.at.offset <= durable)
 		return false;
 	size_t count = scan->index.count;
-	scan_drop_open_record(scan);
+	torn_tail_take_open_record(scan);
 	return scan->index.count < count;
 }
 

@@ -5,6 +5,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "recover.h"
 #include "syncer.h"
 
 #include <stdio.h>

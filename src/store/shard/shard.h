@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the rest of the store does with a shard. shard.c, recover.c, append.c, shard_read.c. */
+/* What the rest of the store does with a shard. shard.c, append.c, shard_read.c. */
 #ifndef STORE_SHARD_H
 #define STORE_SHARD_H
 
@@ -148,12 +148,6 @@ void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX]
  */
 int shard_open(struct sfs_shard *shard);
 int shard_open_locked(struct sfs_shard *shard);
-/* recover.c: the work of shard_open(). */
-int shard_recover(struct sfs_shard *shard);
-/* Drops the chunks of a last record that has no end from the scan. */
-void scan_drop_open_record(struct scan *scan);
-/* Sets what is behind the scan's last chunk aside in a file of its own and cuts it off. */
-int shard_cut_tail(struct sfs_shard *shard, int fd, uint64_t base, struct scan *scan);
 
 /*
  * Appending: begin, one or more chunks, then commit (they become visible together) or abort (none
