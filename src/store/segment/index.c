@@ -46,6 +46,7 @@ static uint32_t index_flags(const struct chunk *c)
 
 int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offset)
 {
+	assert(chunk->text_offset == index->end.at.offset && file_offset >= index->end.file_offset);
 	struct index_item *item = index_push(index);
 	if (!item)
 		return -ENOMEM;
@@ -68,6 +69,7 @@ int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offs
 
 int index_add_gap(struct index *index, uint64_t file_offset, struct position end)
 {
+	assert(end.offset > index->end.at.offset);
 	struct index_item *item = index_push(index);
 	if (!item)
 		return -ENOMEM;
@@ -121,7 +123,7 @@ size_t index_record_start(const struct index *index, size_t i)
 	return i;
 }
 
-/* The hash of the header is the seed of the hash of the entries. */
+/* Covers the header and the entries: the hash of the one is the seed of the other's. */
 static uint64_t index_hash(const struct index_header *h, const void *entries, size_t bytes)
 {
 	uint64_t seed = XXH3_64bits(h, offsetof(struct index_header, hash));
@@ -180,7 +182,7 @@ static int check_chunk(const struct disk *disk, int fd, uint64_t offset, uint64_
 	return 0;
 }
 
-/* Items of the file in host order, with the order that a reader relies on. */
+/* Converts the entries of the file. -EBADMSG: they break the invariants. */
 static int load_items(const char *entries, struct index *index, uint64_t base_offset)
 {
 	uint64_t text = base_offset, file = 0, json = 0;

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The index of one segment: where each chunk is. It is derived from the segment and can always be
- * made again; a sealed segment's is kept in a file beside it, whose every use is checked against
- * the segment.
+ * made again. A sealed segment's index is kept in a file beside the segment.
+ *
+ * Invariants:
+ *   1. Items rise in text and in the file, and leave no hole: an item ends where the next one
+ *      starts, and the last one at `end`. Text that cannot be read is an item too, a gap.
+ *   2. The text of an item is never empty.
+ *   3. `end.file_offset` is the byte behind the last good chunk; a gap does not move it.
+ *   4. An index file is believed only if it fits the segment: its owner, its size, the checksums of
+ *      its first and last chunk. It holds no gaps.
+ *
+ * An index has no lock: the owner of its segment guards it.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
@@ -29,7 +38,7 @@ struct index_end {
 };
 
 struct index {
-	struct index_item *items; /* rising, no gaps: an item ends where the next one starts */
+	struct index_item *items;
 	size_t count, capacity;
 	struct index_end end;
 	uint64_t first_header_hash;
@@ -42,13 +51,13 @@ void index_fini(struct index *index);
 int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offset);
 /* Adds a damaged gap that ends at `end`. 0 or -ENOMEM. */
 int index_add_gap(struct index *index, uint64_t file_offset, struct position end);
-/* The items with `count` and the end as they were before: undoes index_add(). */
+/* Goes back to the first `count` items and the end that they had: undoes index_add(). */
 void index_cut(struct index *index, size_t count, const struct index_end *end);
 /* The item that holds a text offset below the index's end. */
 size_t index_find(const struct index *index, uint64_t text_offset);
 /*
- * The item that holds a JSON offset below the index's end: the one in which the record of that
- * line ends (it begins in this item, or in the one that index_record_start() tells), or the gap.
+ * The item that holds a JSON offset below the index's end: the one in which the record of that line
+ * ends, or the gap. index_record_start() finds the item in which the record begins.
  */
 size_t index_find_json(const struct index *index, uint64_t json_offset);
 /* The item in which the first record of item `i` begins; a gap, if that is where it began. */
@@ -63,11 +72,12 @@ static inline uint64_t index_item_end(const struct index *index, size_t i)
 	return i + 1 < index->count ? index->items[i + 1].start.offset : index->end.at.offset;
 }
 
+/* Replaces the index file; not durable. The index has items, and no gaps. */
 int index_save(const struct disk *disk, int dir, const char *name, uint64_t owner,
 	const struct index *index);
 /*
- * -ENOENT, or -EBADMSG if the file is damaged or is not of this segment: of this owner, this file
- * size, and with these first and last chunks (whose headers it reads from `segment_fd`).
+ * Loads the index of the segment `segment_fd`. -ENOENT: there is no file. -EBADMSG: it is damaged,
+ * or does not fit the segment (invariant 4).
  */
 int index_load(const struct disk *disk, int dir, const char *name, uint64_t owner, int segment_fd,
 	uint64_t segment_bytes, uint64_t base_offset, struct index *ret_index);

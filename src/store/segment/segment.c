@@ -58,7 +58,7 @@ void segment_unref(struct segment *segment)
 	free(segment);
 }
 
-/* A sliding view of the file, so that a walk over small chunks costs few reads. */
+/* A sliding window of the file: a walk over small chunks costs few reads. */
 enum { WINDOW_BYTES = 256 << 10 };
 struct window {
 	const struct disk *disk;
@@ -100,7 +100,7 @@ bool segment_content_sound(const struct chunk *chunk, const void *content)
 	       XXH3_64bits(frame, chunk->frame_bytes) == chunk->frame_hash;
 }
 
-/* The stored frame and meta match their checksums. -EBADMSG, or the disk's error. */
+/* Whether the stored frame and meta match their checksums. -EBADMSG, or the disk's error. */
 static int check_content(struct walk *walk, const struct chunk *c, uint64_t at)
 {
 	size_t bytes = (size_t)c->meta_bytes + c->frame_bytes, got;
@@ -114,7 +114,7 @@ static int check_content(struct walk *walk, const struct chunk *c, uint64_t at)
 	return got == bytes && segment_content_sound(c, walk->stored.data) ? 0 : -EBADMSG;
 }
 
-/* The chunk at a file offset, if it is one of this segment and whole. 0, -EBADMSG, or worse. */
+/* The chunk at a file offset. -EBADMSG: there is none that is whole and of this segment. */
 static int chunk_at(struct walk *walk, uint64_t at, struct chunk *ret_chunk)
 {
 	struct scan *scan = walk->scan;
@@ -141,7 +141,7 @@ static int chunk_at(struct walk *walk, uint64_t at, struct chunk *ret_chunk)
 	return 0;
 }
 
-/* The next good chunk at or behind `at`. -ENOENT: there is none. */
+/* Finds the next good chunk at or behind `at`. -ENOENT: there is none. */
 static int resynchronize(struct walk *walk, uint64_t at, uint64_t *ret_at, struct chunk *ret_chunk)
 {
 	struct le32 magic = le32(FORMAT_SKIPPABLE_MAGIC);

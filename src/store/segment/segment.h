@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A segment: one file of chunks with its index. A sealed segment never changes (merging makes a
- * new file and a new object); the last one of a shard grows under the shard's lock.
+ * A segment: one file of chunks with its index.
+ *
+ * Invariants:
+ *   1. A sealed segment never changes. Merging makes a new file and a new object.
+ *   2. The active segment of a shard grows; the shard's lock guards its index.
+ *   3. The file's name is the text offset of its first byte, in 20 digits.
+ *   4. Each chunk names its owner and its text offset. A chunk that is out of place is never taken
+ *      for one of the segment.
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -14,7 +20,7 @@
 struct segment {
 	atomic_uint refs;
 	uint64_t uid;	      /* unlike that of every other object of this process */
-	uint64_t base_offset; /* text offset of the first byte; the file's name */
+	uint64_t base_offset; /* text offset of its first byte */
 	int fd;
 	struct index index;
 	atomic_bool unindexed; /* has no index file yet */
@@ -24,7 +30,7 @@ struct segment {
 enum { SEGMENT_NAME_MAX = 64 };
 #define SEGMENT_SUFFIX ".lz4"
 #define INDEX_SUFFIX ".idx"
-/* Reads the base offset out of a segment's file name. -EINVAL: not such a name. */
+/* Parses the base offset in a segment's file name. -EINVAL: no such name. */
 int segment_parse_name(const char *name, uint64_t *ret_base_offset);
 
 /* Takes over the descriptor and, by value, the index. NULL: no memory; then it owns nothing. */
@@ -36,25 +42,25 @@ void segment_unref(struct segment *segment); /* NULL is fine */
 struct scan {
 	struct index index; /* good chunks and the gaps between them */
 	uint64_t file_bytes;
-	uint64_t synced_offset; /* greatest that any chunk tells */
+	uint64_t synced_offset; /* the greatest in any chunk's header */
 	uint64_t gap_count;
 	uint64_t gap_bytes; /* text */
-	bool tail_damaged;  /* bytes behind the last good chunk are no chunk */
+	bool tail_damaged;  /* there are bytes behind the last good chunk */
 	bool open_record;   /* the last chunk's record has no end */
 };
 
 /*
- * Walks the chunk headers of a segment file. Chunks that end at or below `verified_offset` are
- * taken by their headers; of those above it the contents are checked too. Where a chunk is bad it
- * looks for the next good one of the same owner and notes a gap. -errno only for the disk's
- * errors, -ENOMEM, and -EPROTONOSUPPORT.
+ * Walks the chunks of a segment file. A chunk that ends at or below `verified_offset` is good if
+ * its header is; above it, the contents are checked too. Behind a bad chunk the scan looks for the
+ * next good one of the same owner and notes a gap. Damage is no error: -errno is the disk's,
+ * -ENOMEM, or -EPROTONOSUPPORT.
  */
 int segment_scan(const struct disk *disk, int fd, uint64_t owner, uint64_t base_offset,
 	uint64_t verified_offset, struct scan *ret_scan);
 
 /*
- * Checks that the stored bytes of an indexed chunk (item->stored_bytes of them) begin with the
- * header that the index tells of; the frame and the meta are left to chunk_decode...(). -EBADMSG.
+ * Checks that the stored bytes of an item, item->stored_bytes of them, begin with the header that
+ * fits the item. The frame and the meta are not checked. -EBADMSG.
  */
 int segment_check_chunk(const struct index_item *item, uint64_t owner, uint64_t text_bytes,
 	const void *stored, struct chunk *ret_chunk);

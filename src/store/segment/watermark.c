@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -86,6 +87,7 @@ int watermark_load(const struct disk *disk, int dir, const char *name, uint64_t 
 
 int watermark_store(const struct disk *disk, int fd, uint64_t owner, struct watermark *watermark)
 {
+	assert(watermark->horizon.offset <= watermark->synced.offset);
 	uint64_t counter = watermark->counter + 1;
 	struct watermark_slot s = {
 		.magic = le32(FORMAT_WATERMARK_MAGIC),

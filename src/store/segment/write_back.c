@@ -7,7 +7,7 @@
 
 enum { BATCH_BYTES = 1 << 20 };
 
-/* The items from `i` on whose chunks stand one behind the other, up to a batch; one at least. */
+/* The end of a run of chunks from item `i` on, without holes in the file; one chunk at least. */
 static size_t batch_end(const struct index *index, size_t i, size_t *ret_bytes)
 {
 	const struct index_item *items = index->items;
