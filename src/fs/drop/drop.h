@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room drop/: the drop directories (drop), the files in them (upload), and the threads that
- * make records of them (committer). Uses proc/, util and the store.
- *
  * A file in a drop directory becomes one record, with its name as key. It is in its directory from
  * its creation to the end of its commit.
  *

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room lock/: advisory locks, by inode number and apart from the files themselves. The kernel
- * leaves them to the filesystem, since one file here has several inodes. Uses util.
- *
- * There are fcntl(2)'s ranges and flock(2)'s whole files, which do not see each other. A lock that
- * is free is granted at once, as on any Linux filesystem, even past a waiter that it does not suit:
- * programs rely on a second read lock not waiting behind a writer. Waiters get what comes free in
- * their order.
+ * Advisory locks: fcntl(2)'s ranges and flock(2)'s whole files, which do not see each other. A lock
+ * that is free is granted at once, as on any Linux filesystem, even past a waiter that it does not
+ * suit: programs rely on a second read lock not waiting behind a writer. Waiters get what comes free
+ * in their order.
  *
  * Thread-safe. No call blocks: a lock that has to wait leaves a callback.
  */

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The room ops/: the FUSE operations, in families of one file each. Each replies exactly once, in
- * its own body or, where it has to wait, in the one continuation beside it; nothing they call
- * replies, but for what is named after it (reply_…, node_reply_…, sync_reply_…).
- *
- * Uses all other rooms, util, libfuse and the store.
- */
+/* The FUSE operations, as libfuse calls them. Each answers its request exactly once. */
 #ifndef FS_OPS_H
 #define FS_OPS_H
 

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The room proc/: what /proc shows of the threads and processes that use the mount. Any of it can
- * be hidden (hidepid, another PID namespace, another user), so every question has an answer for
- * that case. Nothing here follows a link to a file of the mount, which would wait for this daemon.
- *
- * Uses util.
- */
+/* Reads files of /proc/TID. A file that is hidden is as one that is not there. */
 #ifndef FS_PROC_H
 #define FS_PROC_H
 

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The room reply/: how requests are answered. The store's results become the errnos that programs
- * see here and nowhere else.
- *
- * Uses libfuse.
- */
+/* Answers of requests, and the errnos in them. */
 #ifndef FS_REPLY_H
 #define FS_REPLY_H
 

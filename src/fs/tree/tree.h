@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The room tree/: the files and directories of the mount. Which names there are and what they
- * stand for (names, view_path, consumer_dir, checkpoint), what the kernel knows of them (node, ino,
- * attr), what they contain (generated, listing), and what programs have open (handle). It answers
- * no requests.
- *
- * Uses cache/, drop/, proc/, util and the store.
- */
+/* The tree of one mount: what its rooms and operations share. */
 #ifndef FS_TREE_H
 #define FS_TREE_H
 

@@ -144,7 +144,7 @@ void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX]
 /*
  * Recovers the shard if this was not done yet: reads its directory and the headers of its last
  * segment, cuts a torn tail (kept aside), notes damage. Blocks. Takes home.lock shared and
- * append_lock, except the _held form, whose caller has both.
+ * append_lock, except the _locked form, whose caller has both.
  */
 int shard_open(struct sfs_shard *shard);
 int shard_open_locked(struct sfs_shard *shard);

@@ -149,24 +149,6 @@ static int add_shard(struct key_set *set, struct sfs_shard *shard)
 	return r == -ENODATA ? 0 : r;
 }
 
-/* The shards, which live as long as the stream does. The caller frees the list. */
-static int list_shards(struct sfs_stream *stream, struct sfs_shard ***ret_shards, size_t *ret_count)
-{
-	SCOPED_RDLOCK(&stream->home.lock);
-	size_t count = stream->table.count;
-	struct sfs_shard **shards = malloc((count ? count : 1) * sizeof(struct sfs_shard *));
-	if (shards && count)
-		memcpy(shards, stream->table.shards, count * sizeof(struct sfs_shard *));
-	int r = stream->home.removed ? -ENOENT : shards ? 0 : -ENOMEM;
-	if (r < 0) {
-		free(shards);
-		return r;
-	}
-	*ret_shards = shards;
-	*ret_count = count;
-	return 0;
-}
-
 static int call_each(const struct key_set *set,
 	int (*each)(void *context, const char *key, size_t key_bytes), void *context)
 {
@@ -181,18 +163,18 @@ static int call_each(const struct key_set *set,
 int sfs_stream_keys(struct sfs_stream *stream,
 	int (*each)(void *context, const char *key, size_t key_bytes), void *context)
 {
-	_cleanup_free_ struct sfs_shard **shards = NULL;
-	size_t count;
-	int r = list_shards(stream, &shards, &count);
+	struct shard_list shards = {0};
+	int r = shard_table_copy(stream, &shards);
 	if (r < 0)
 		return r;
 	struct key_set set = {.slots = NULL};
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = add_shard(&set, shards[i]);
+	for (size_t i = 0; r == 0 && i < shards.count; i++)
+		r = add_shard(&set, shards.items[i]);
 	if (r == 0)
 		r = call_each(&set, each, context);
 	TRACE(read, "stream %" PRIu64 ": %zu keys of %zu shards", stream->id, set.entries.count,
-		count);
+		shards.count);
 	key_set_fini(&set);
+	vector_fini(&shards);
 	return r;
 }

@@ -9,6 +9,3 @@
  *
  * Uses proc/, util, libfuse and the store.
  */
-#ifndef FS_CACHE_H
-#define FS_CACHE_H
-#endif

@@ -13,6 +13,3 @@
  *
  * Uses tree/ and what tree/ uses, and reply/.
  */
-#ifndef FS_LIVE_H
-#define FS_LIVE_H
-#endif
