@@ -219,7 +219,8 @@ if ! run sh tests/needs.sh test; then
 	failure "what is missing stands above"
 else
 	run sh tests/needs.sh checks || failure "some checks cannot run"
-	[ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab # fusermount3 needs it; a bare chroot has none
+	# fusermount3 needs it, and a bare chroot has none.
+	[ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab
 	suite plain -Dbuildtype=release
 	if [ -z "$QUICK" ]; then
 		set -- -Db_lundef=false -Dbuildtype=debugoptimized
