@@ -92,7 +92,7 @@ static void keep_least(struct collection *c)
 static int collect_file(struct blob_walk *walk, int fan, const char *name)
 {
 	struct collection *c = collection_of(walk);
-	struct digest digest;
+	struct digest digest = {{0}};
 	if (!blob_tree_is_blob(walk, name, digest.bytes))
 		return sweep_temporary(c, fan, name);
 	if ((c->after && compare_digests(&digest, c->after) <= 0) ||

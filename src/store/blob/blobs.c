@@ -117,7 +117,7 @@ void blobs_put_done(struct blobs *blobs, const uint8_t digest[DIGEST_BYTES])
 	free(put);
 }
 
-/* What is being stored, and where. */
+/* A payload on its way to its place. */
 struct put {
 	const struct disk *disk;
 	const struct payload *payload;
@@ -142,34 +142,34 @@ struct writing {
 };
 
 /* Writes the piece of the payload from order.start.offset on as one chunk. */
-static int write_chunk(const struct put *put, struct writing *w)
+static int write_chunk(const struct put *put, struct writing *file)
 {
-	uint64_t offset = w->order.start.offset, left = put->payload->size_bytes - offset;
+	uint64_t offset = file->order.start.offset, left = put->payload->size_bytes - offset;
 	size_t want = left < CHUNK_TEXT_TARGET ? (size_t)left : CHUNK_TEXT_TARGET, n = 0;
-	int r = payload_read(put->payload, put->disk, offset, w->piece, want, &n);
+	int r = payload_read(put->payload, put->disk, offset, file->piece, want, &n);
 	if (r < 0)
 		return r;
 	if (n < want)
 		return -EIO;
 	const struct chunk_input input = {
-		.text = w->piece,
+		.text = file->piece,
 		.text_bytes = n,
 		/* So that a file cut between two chunks does not look whole. */
 		.flags = (uint16_t)((offset ? CHUNK_CONTINUES : 0) |
 				    (n < left ? CHUNK_OPEN_END : 0)),
 		.compress = put->compress,
 	};
-	r = chunk_encode(w->encoder, &input);
+	r = chunk_encode(file->encoder, &input);
 	if (r < 0)
 		return r;
 	struct iovec iov[2];
 	struct chunk chunk;
-	chunk_seal(w->encoder, &w->order, &chunk, iov);
-	r = disk_writev(put->disk, w->fd, w->file_offset, iov, 2);
+	chunk_seal(file->encoder, &file->order, &chunk, iov);
+	r = disk_writev(put->disk, file->fd, file->file_offset, iov, 2);
 	if (r < 0)
 		return r;
-	w->file_offset += chunk_stored_bytes(&chunk);
-	w->order.start.offset += n;
+	file->file_offset += chunk_stored_bytes(&chunk);
+	file->order.start.offset += n;
 	return 0;
 }
 
@@ -180,7 +180,7 @@ static int write_chunks(const struct put *put, int fd)
 	if (!encoder || !piece)
 		return -ENOMEM;
 	uint64_t now = clock_wall_ms();
-	struct writing w = {
+	struct writing file = {
 		.encoder = encoder,
 		.piece = piece,
 		.fd = fd,
@@ -189,8 +189,8 @@ static int write_chunks(const struct put *put, int fd)
 			.last_arrival_ms = now},
 	};
 	int r = 0;
-	while (r == 0 && w.order.start.offset < put->payload->size_bytes)
-		r = write_chunk(put, &w);
+	while (r == 0 && file.order.start.offset < put->payload->size_bytes)
+		r = write_chunk(put, &file);
 	return r;
 }
 

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A payload in the making, of any size in bounded memory: bytes up to PAYLOAD_MEMORY_MAX are held
- * in memory, more goes to a file without a name (O_TMPFILE; where the disk lacks that, a file that
- * is unlinked at once) in the stream's blob directory. One thread at a time.
+ * A payload in the making, of any size in bounded memory. Up to PAYLOAD_MEMORY_MAX bytes it is in
+ * memory. A larger one is in a file without a name in the stream's blob directory: O_TMPFILE, or a
+ * file that is unlinked at once where the disk lacks that.
+ *
+ * Invariants:
+ *  1. All of it is in memory (fd is -1), or all of it is in the file. It goes from memory to a file,
+ *     and back only when it is emptied.
+ *  2. A failed call leaves the size as it was.
+ *  3. With a budget, each open file has one of the budget's file slots.
+ *
+ * One thread at a time.
  */
 #ifndef STORE_PAYLOAD_H
 #define STORE_PAYLOAD_H
@@ -20,9 +28,9 @@ enum {
 };
 
 /*
- * What the payloads of a store take together. Over PAYLOAD_BUDGET_BYTES of memory they go to files
- * at PAYLOAD_MEMORY_TIGHT bytes, over half as much again whatever their size. Any thread may use
- * it.
+ * What the payloads of a store take together. When they have PAYLOAD_BUDGET_BYTES in memory, one
+ * that grows goes to a file at PAYLOAD_MEMORY_TIGHT bytes; at half as much again, at any size. Any
+ * thread may use it.
  */
 struct payload_budget {
 	atomic_size_t bytes, peak;
@@ -41,7 +49,7 @@ struct payload {
 };
 
 void payload_init(struct payload *payload, struct payload_budget *budget);
-/* So that it finds room for its file whenever it wants it. -ENFILE: too many have. */
+/* Keeps a file slot for it until payload_fini(), so that it can always go to a file. -ENFILE. */
 int payload_reserve_file(struct payload *payload);
 void payload_fini(struct payload *payload);
 /* Empty again; keeps a little memory. */

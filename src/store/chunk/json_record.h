@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A record as a line of JSON, the form in streamfs/view.h: the one place that writes it, and that
- * knows how long it is without writing it.
+ * A record as a line of JSON, in the form of streamfs/view.h. Lines are written here alone, and
+ * here alone their length is computed without writing them.
  *
  *   {"shard":"shard-0000","sequence":41,"offset":4711,"time":"2026-11-23T05:30:00.123Z",
  *    "key":"user-42","data":"…"}\n
@@ -12,9 +12,9 @@
  * has one and else as \u00xx; all else is verbatim. A claim check stands there as the object of its
  * line.
  *
- * A payload may come in pieces of any size, split anywhere: struct json_scan finds out what it will
- * look like, then json_payload_head(), json_payload_piece() and json_payload_tail() write it. Each
- * of these objects belongs to one thread at a time and owns no memory.
+ * A payload may come in pieces of any size, split anywhere. json_scan() sees all of it first, then
+ * json_payload_head(), json_payload_piece() and json_payload_tail() write it. Each of these objects
+ * belongs to one thread at a time and owns no memory.
  */
 #ifndef STORE_JSON_RECORD_H
 #define STORE_JSON_RECORD_H

@@ -66,7 +66,7 @@ struct meta_view {
 	struct key_ref {
 		const uint8_t *data;
 		size_t bytes;
-	} * table;
+	} *table;
 	uint64_t table_count, table_next;
 	uint64_t run_left, run_ms;
 	uint64_t claims_left, claim_wait;

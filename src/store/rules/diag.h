@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fills a caller's diagnostic: the text that says why its input was refused. */
+/* Fills a caller's diagnostic: the reason why its input was refused. */
 #ifndef RULES_DIAG_H
 #define RULES_DIAG_H
 

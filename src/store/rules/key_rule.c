@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ten to this fits, and no record has as many elements as a longer number tells. */
+/* Ten to this fits into 64 bits, and no record has more elements. */
 enum { INDEX_DIGITS_MAX = 18 };
 
 struct key_rule_token {
@@ -118,7 +118,7 @@ void key_rule_fini(struct key_rule *rule)
 	*rule = (struct key_rule){0};
 }
 
-/* Reading JSON: whatever is not of its form makes a function false. */
+/* Reading JSON: a function returns false for text that is not JSON. */
 
 struct cursor {
 	const char *at;
@@ -426,7 +426,7 @@ static bool bare_key(struct cursor *c, struct body *ret_key)
 	if (peek(c) == 'n' || !skip_bare(c))
 		return false;
 	key.bytes = (size_t)(c->at - key.at);
-	/* Where a bare value ends, only what follows can tell. */
+	/* A bare value ends only where a delimiter or the record's end follows. */
 	if (c->at < c->end && (!*c->at || !strchr(" \t\r\n,]}", *c->at)))
 		return false;
 	*ret_key = key;

@@ -25,7 +25,7 @@ static inline bool hash_key_le(struct hash_key a, struct hash_key b)
 struct hash_key route_range_first(uint32_t index, uint32_t count);
 /* The last one, inclusive. */
 struct hash_key route_range_last(uint32_t index, uint32_t count);
-/* `firsts` are the first hashes of the ranges in rising order, firsts[0] zero: which one has it. */
+/* `firsts` are the first hashes of the ranges in rising order, firsts[0] is zero. Returns the range that has `hash`. */
 size_t route_find(const struct hash_key *firsts, size_t count, struct hash_key hash);
 
 void hash_key_to_hex(struct hash_key hash, char hex[HASH_KEY_HEX + 1]);

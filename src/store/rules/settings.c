@@ -349,7 +349,7 @@ static int merge_settings(const struct settings *base, const json_t *object, str
 	return 0;
 }
 
-/* Whether brackets nest too deep, told before a parser recurses into them. */
+/* Whether brackets nest too deep for a parser that recurses into them. */
 static bool too_deep(const char *json, size_t bytes)
 {
 	int depth = 0;
@@ -411,7 +411,7 @@ static int add_number(json_t *object, const char *name, uint64_t number)
 	return json_object_set_new(object, name, json_integer((json_int_t)number));
 }
 
-/* What fails for want of memory is NULL, and adding NULL fails. */
+/* Without memory a value is NULL, and adding NULL fails. */
 json_t *settings_to_json(const struct settings *settings)
 {
 	const char *policy = policy_words[settings->large_policy];

@@ -389,7 +389,7 @@ START_TEST(storing_again_heals_a_damaged_blob)
 	put_done(hex);
 	check_blob(hex, 131072, data, 2 * MIB);
 	ck_assert_int_eq(blob_read(old, MIB, got, 10, &n), -EBADMSG);
-	ck_assert_int_eq(blob_read(old, 0, got, 10, &n), 0); /* who has the old one keeps it */
+	ck_assert_int_eq(blob_read(old, 0, got, 10, &n), 0); /* an open one stays */
 	blob_close(old);
 	data[0] ^= 1;
 	forge(hex, data, 2 * MIB); /* sound chunks, wrong bytes */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Blobs on a disk that does what it is told: storing, reading, listing, removing. */
+/* Blobs on a disk without faults: storing, reading, listing, removing. */
 #include "blobtest.h"
 
 #include "clock.h"
@@ -465,7 +465,7 @@ START_TEST(without_grace_the_time_of_a_blob_does_not_count)
 }
 END_TEST
 
-/* A put comes and goes between the judgement and the removal, and the clock tells nothing. */
+/* A put comes and goes between the marking and the removal, and the clock does not show it. */
 static int put_meanwhile(void *context, struct blob_batch *batch)
 {
 	char hex[65];

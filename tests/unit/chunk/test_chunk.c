@@ -56,7 +56,7 @@ static void store_chunk(const struct chunk_input *input, struct stored *ret)
 	encoder_free(encoder);
 }
 
-/* What a reader makes of stored bytes; `text` has room for what the header tells. */
+/* Reads stored bytes; `text` has room for the bytes that the header names. */
 static int take_chunk(
 	const uint8_t *data, size_t bytes, struct chunk *c, char **ret_text, struct buf *ret_meta)
 {
@@ -220,7 +220,7 @@ static void rehash(struct chunk_header *h)
 	h->header_hash = le64(XXH3_64bits(h, offsetof(struct chunk_header, header_hash)));
 }
 
-/* A header that says this in a sound way is refused for what it says. */
+/* A header with a good checksum is refused for its values. */
 #define CHECK_REFUSED(field, value, result)                                                        \
 	do {                                                                                       \
 		struct chunk_header h_ = good;                                                     \
@@ -298,7 +298,7 @@ START_TEST(a_frame_of_another_length_is_refused)
 }
 END_TEST
 
-/* Whatever the frame says, under a checksum that fits: an error or the right number of bytes. */
+/* Whatever is in the frame, under a checksum that fits: an error or the right number of bytes. */
 START_TEST(a_wild_frame_is_refused_or_decoded_within_bounds)
 {
 	struct stored s;

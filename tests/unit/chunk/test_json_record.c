@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Jansson, which is strict about UTF-8, says what each line means. */
+/* Each line is compared with what jansson, which is strict about UTF-8, reads in it. */
 #include "json_record.h"
 
 #include <check.h>

@@ -44,7 +44,7 @@ static void expect_refused(const char *json, const char *reason)
 	expect_refused_bytes(json, strlen(json), reason);
 }
 
-/* That the text is no JSON object, the reason's beginning says; the rest is jansson's. */
+/* The reason begins with ours; the rest of it is jansson's. */
 static void expect_no_object(const char *json, size_t bytes)
 {
 	static const char beginning[] = "not one JSON object";

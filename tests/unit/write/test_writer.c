@@ -323,7 +323,7 @@ START_TEST(a_refused_end_is_refused_when_tried_again)
 }
 END_TEST
 
-/* Here the program was told, and what it writes next is a record of its own. */
+/* Here the program saw the error, and what it writes next is a record of its own. */
 START_TEST(a_record_equal_to_a_refused_end_is_taken)
 {
 	size_t taken;
