@@ -2,6 +2,7 @@
 #include "active_files.h"
 
 #include "cleanup.h"
+#include "lock.h"
 #include "shard.h"
 
 #include <fcntl.h>
@@ -21,6 +22,7 @@ void active_files_fini(struct active_files *files)
 
 static void unlist_locked(struct active_files *files, struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&files->lock);
 	TAILQ_REMOVE(&files->list, shard, active_link);
 	atomic_store(&shard->active_listed, false);
 	atomic_fetch_sub(&files->count, 1);
@@ -29,6 +31,7 @@ static void unlist_locked(struct active_files *files, struct sfs_shard *shard)
 /* Nothing of it waits for a sync, and nobody reads or will sync it. The caller holds shard.lock. */
 static bool is_idle_locked(const struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->lock);
 	bool clean = shard->failed || (shard->end.offset <= shard->sync.synced_offset &&
 					      !shard->sync.unsynced_count);
 	return clean && shard->active && atomic_load(&shard->active->refs) == 1;
@@ -38,6 +41,7 @@ static bool is_idle_locked(const struct sfs_shard *shard)
  */
 static bool close_one_locked(struct active_files *files, struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&files->lock);
 	bool dirty = false;
 	if (pthread_mutex_trylock(&shard->append_lock) != 0)
 		return false;
@@ -110,6 +114,7 @@ static int check_file(const struct segment *segment, int fd)
 
 int active_file_open_locked(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->lock);
 	struct home *home = shard->home;
 	struct shard_env *env = shard->env;
 	atomic_store_explicit(&shard->active_used, true, memory_order_relaxed);

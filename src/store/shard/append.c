@@ -8,8 +8,7 @@
  * more records until the store is opened anew. (What is behind the last good chunk then is a torn
  * tail, which recovery cuts.)
  */
-#include "shard.h"
-#include "shard_name.h"
+#include "append.h"
 
 #include "active_files.h"
 #include "cleanup.h"
@@ -19,29 +18,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-
-void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
-{
-	if (shard->failed)
-		return;
-	shard->failed = true;
-	char name[SFS_NAME_MAX + 1];
-	home_name(shard->home, name);
-	env_report(shard->env, SFS_ERROR,
-		"%s/" SHARD_NAME_FORMAT
-		": %s failed: %s; it takes no records until it is mounted again",
-		name, shard->number, what, strerror(-error));
-}
-
-int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
-{
-	if (!shard->sync.unsynced)
-		shard->sync.unsynced = calloc(UNSYNCED_SEGMENTS, sizeof *shard->sync.unsynced);
-	if (!shard->sync.unsynced)
-		return -ENOMEM;
-	shard->sync.unsynced[shard->sync.unsynced_count++] = segment_ref(segment);
-	return 0;
-}
 
 /*
  * A sealed segment keeps its descriptor until it is synced: the kernel tells of a failed write

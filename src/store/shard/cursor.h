@@ -44,7 +44,7 @@
 #define STORE_CURSOR_H
 
 #include "meta.h"
-#include "shard.h"
+#include "span.h"
 
 enum cursor_state {
 	CURSOR_BETWEEN, /* no chunk is decoded */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "horizon.h"
 
-#include "cleanup.h"
-#include "cursor.h"
-#include "json_record.h"
+#include "chunk_search.h"
+#include "render.h"
 #include "since.h"
+#include "span.h"
+
+#include <errno.h>
 
 struct horizon horizon_now(struct sfs_shard *shard)
 {
@@ -18,19 +20,6 @@ struct horizon horizon_at_end(struct sfs_shard *shard)
 	return (struct horizon){now.end, now.last_arrival_ms};
 }
 
-static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor_record *record)
-{
-	struct json_record json = {
-		.shard = shard->number,
-		.sequence = record->sequence,
-		.offset = record->offset,
-		.arrival_ms = record->arrival_ms,
-		.key = (const char *)record->key,
-		.key_bytes = record->key_bytes,
-	};
-	return json_record_bytes(&json, record->text, record->bytes - 1, record->claimed);
-}
-
 /*
  * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
  * less the lines of the records from it on that end in the chunk.
@@ -38,24 +27,24 @@ static uint64_t json_bytes_of(const struct sfs_shard *shard, const struct cursor
 static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct chunk_place *chunk,
 	struct horizon *ret_horizon)
 {
-	struct horizon found = {0};
-	uint64_t json_after = 0;
-	bool is_found = false;
-	while (cursor->offset < chunk->end) {
-		struct cursor_record record;
-		int r = cursor_record(cursor, &record);
-		if (r < 0)
-			return r;
-		if (record.first && record.offset == offset) {
-			is_found = true;
-			found = (struct horizon){{offset, record.sequence, 0}, record.arrival_ms};
-		}
-		if (record.first && record.last && record.offset >= offset)
-			json_after += json_bytes_of(cursor->shard, &record);
+	struct cursor_record record;
+	uint64_t json_after;
+	int r;
+	while ((r = cursor_record(cursor, &record)) == 0) {
+		if (record.first && record.offset >= offset)
+			break;
 		cursor_pass(cursor);
+		if (cursor->offset >= chunk->end)
+			return -EINVAL;
 	}
-	if (!is_found)
-		return -EINVAL;
+	if (r == 0 && record.offset != offset)
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	struct horizon found = {{offset, record.sequence, 0}, record.arrival_ms};
+	r = render_size(cursor, chunk->end, &json_after);
+	if (r < 0)
+		return r;
 	found.at.json_offset = chunk->json_end - json_after;
 	*ret_horizon = found;
 	return 0;
@@ -87,34 +76,6 @@ int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *
 	r = horizon_in_chunk(&cursor, offset, &chunk, ret_horizon);
 	cursor_fini(&cursor);
 	return r;
-}
-
-/*
- * Where the last chunk begins whose first record is of a lower sequence number. By halving; one
- * before it where text is missing.
- */
-static int chunk_before_sequence(struct sfs_shard *shard, uint64_t sequence, uint64_t from,
-	uint64_t to, uint64_t *ret_offset)
-{
-	uint64_t best = from;
-	while (from < to) {
-		struct chunk_place chunk;
-		int r = shard_chunk_at(shard, from + (to - from) / 2, &chunk);
-		if (r == -EBADMSG)
-			break;
-		if (r < 0)
-			return r;
-		segment_unref(chunk.segment);
-		if (chunk.item.start.sequence >= sequence) {
-			to = chunk.item.start.offset;
-			continue;
-		}
-		if (chunk.item.start.offset > best)
-			best = chunk.item.start.offset;
-		from = chunk.end;
-	}
-	*ret_offset = best;
-	return 0;
 }
 
 /* What is damaged is passed over. -EBADMSG: nothing else is left. */
@@ -149,9 +110,12 @@ int horizon_at_sequence(struct sfs_shard *shard, uint64_t sequence, struct horiz
 		*ret_horizon = sequence <= now.at.sequence ? now : end;
 		return 0;
 	}
-	int r = chunk_before_sequence(shard, sequence, now.at.offset, end.at.offset, &offset);
-	if (r == 0)
-		r = offset_of_sequence(shard, sequence, offset, &offset);
+	struct chunk_found chunk;
+	int r = shard_chunk_before(shard, CHUNK_SEQUENCE, sequence, &chunk);
+	if (r < 0)
+		return r;
+	bool inside = chunk.found && chunk.offset > now.at.offset;
+	r = offset_of_sequence(shard, sequence, inside ? chunk.offset : now.at.offset, &offset);
 	return r < 0 ? r : horizon_at_offset(shard, offset, ret_horizon);
 }
 

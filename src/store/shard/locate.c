@@ -3,7 +3,7 @@
 
 #include "cleanup.h"
 #include "meta.h"
-#include "shard.h"
+#include "span.h"
 
 static uint64_t count_newlines(const uint8_t *text, size_t bytes)
 {

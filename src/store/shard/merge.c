@@ -19,6 +19,7 @@
 
 #include "cleanup.h"
 #include "meta.h"
+#include "sealed_segment.h"
 #include "trace.h"
 
 #include <assert.h>

@@ -46,6 +46,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "last_segment.h"
+#include "sealed_segment.h"
 #include "segment_list.h"
 #include "shard.h"
 #include "shard_name.h"

@@ -87,3 +87,22 @@ int render_next(struct renderer *renderer, struct cursor *cursor, struct buf *ou
 	cursor_pass(cursor);
 	return 0;
 }
+
+int render_size(struct cursor *cursor, uint64_t end, uint64_t *ret_bytes)
+{
+	uint64_t bytes = 0;
+	while (cursor->offset < end) {
+		struct cursor_record record;
+		int r = cursor_record(cursor, &record);
+		if (r < 0)
+			return r;
+		if (record.offset < end && record.last) {
+			const struct json_record json = render_describe(cursor, &record);
+			bytes += json_record_bytes(
+				&json, record.text, record.bytes - 1, record.claimed);
+		}
+		cursor_pass(cursor);
+	}
+	*ret_bytes = bytes;
+	return 0;
+}

@@ -22,4 +22,10 @@ int render_next(struct renderer *renderer, struct cursor *cursor, struct buf *ou
 /* What the line of a record says besides its payload; borrowed as the record is. */
 struct json_record render_describe(const struct cursor *cursor, const struct cursor_record *record);
 
+/*
+ * Bytes of the lines of the records from the cursor's next one on that end before a text offset at
+ * which a chunk ends. The cursor goes behind them.
+ */
+int render_size(struct cursor *cursor, uint64_t end, uint64_t *ret_bytes);
+
 #endif

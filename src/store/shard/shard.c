@@ -5,6 +5,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "lock.h"
 #include "recover.h"
 #include "syncer.h"
 
@@ -74,6 +75,7 @@ void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX]
 
 int shard_open_locked(struct sfs_shard *shard)
 {
+	ASSERT_RDLOCKED(&shard->home->lock);
 	if (atomic_load(&shard->opened))
 		return 0;
 	SCOPED_LOCK(&shard->append_lock);
@@ -93,6 +95,19 @@ int shard_open(struct sfs_shard *shard)
 	int r = shard->removed ? -ENOENT : shard_open_locked(shard);
 	pthread_rwlock_unlock(&shard->home->lock);
 	return r;
+}
+
+void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
+{
+	ASSERT_LOCKED(&shard->lock);
+	if (shard->failed)
+		return;
+	shard->failed = true;
+	char name[SFS_NAME_MAX + 1];
+	home_name(shard->home, name);
+	env_report(shard->env, SFS_ERROR,
+		"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted again", name,
+		shard->number, what, strerror(-error));
 }
 
 int shard_is_empty(struct sfs_shard *shard, bool *ret_empty)

@@ -150,75 +150,10 @@ int shard_open(struct sfs_shard *shard);
 int shard_open_locked(struct sfs_shard *shard);
 
 /*
- * Appending: begin, one or more chunks, then commit (they become visible together) or abort (none
- * does). The caller holds home.lock shared; append_lock is held from begin to commit or abort.
- * -EROFS closed, failed, read-only; -ENOENT the stream was removed. A begin that fails holds no
- * lock. Every chunk that fails must be followed by abort.
+ * A disk error: the shard takes no more records, and no sync of it succeeds, until the store is
+ * opened anew. Reports the first one. The caller holds shard.lock.
  */
-int shard_append_begin(struct sfs_shard *shard);
-int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder);
-void shard_append_commit(struct sfs_shard *shard);
-void shard_append_abort(struct sfs_shard *shard);
-
-/*
- * append.c: the active segment, if it has records, becomes one of the sealed ones: for a shard that
- * takes no more. Takes append_lock; the caller holds home.lock. Without memory it stays as it is.
- */
-void shard_seal(struct sfs_shard *shard);
-
-/* append.c: takes no more records until the store is opened anew. The caller holds shard.lock. */
 void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
-
-/* append.c: counts a sealed segment that the next sync takes along; there must be room for it. */
-int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment);
-
-/*
- * shard_read.c: opens a sealed segment, through the store's cache or past it. -EBADMSG: it is gone
- * or is no segment. Takes home.path_lock, but not to read a segment that has no index.
- */
-int shard_sealed_segment(
-	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
-int shard_uncached_segment(
-	struct sfs_shard *shard, uint64_t base_offset, struct segment **ret_segment);
-
-/* Neighbouring chunks of one segment, as its index has them. */
-enum { SPAN_ITEMS = 64 };
-struct span {
-	struct segment *segment; /* counted; the span's holder gives it back, whatever came of it */
-	uint64_t limit; /* text offset at which the next segment begins, or the shard's size */
-	size_t count;
-	struct index_item items[SPAN_ITEMS];
-	uint64_t ends[SPAN_ITEMS]; /* text offset behind each */
-	uint64_t json_end;	   /* JSON offset behind the first */
-};
-/*
- * shard_read.c: the published chunks that hold [offset, end), at most a span of them. -ENODATA at
- * or behind the end, -ESTALE below the horizon, -EBADMSG where no segment has the text: then up to
- * span->limit none has.
- */
-int shard_span(struct sfs_shard *shard, uint64_t offset, uint64_t end, struct span *span);
-/* Counts, and the first time reports, that chunk i of a span is damaged. -EBADMSG. */
-int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i);
-
-/* Where a chunk is. */
-struct chunk_place {
-	struct segment *segment; /* counted */
-	struct index_item item;
-	uint64_t end;	   /* text offset behind it */
-	uint64_t json_end; /* JSON offset behind it */
-};
-/* The chunk that has a text offset. -ENODATA behind the end, -ESTALE below the horizon, -EBADMSG.
- */
-int shard_chunk_at(struct sfs_shard *shard, uint64_t offset, struct chunk_place *ret_place);
-
-/* A decoded chunk, counted. */
-struct chunk_text {
-	atomic_uint refs;
-	size_t bytes;
-	uint8_t data[];
-};
-void chunk_text_ref(void *text);
-void chunk_text_unref(void *text);
 
 /* Bytes of the JSON lines of all records ever appended. Opens the shard. */
 uint64_t shard_json_size(struct sfs_shard *shard);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where in a shard a time is, or a byte of its JSON. Arrival times of a shard never decrease, and
- * JSON offsets do not either: both are searched for in the indexes of O(log n) segments, and at
- * most the one chunk in which the place is, is decoded. The shard is open.
+ * JSON offsets do not either: chunk_search.h finds the chunk, and at most this one is decoded. The
+ * shard is open.
  */
 #ifndef STORE_SINCE_H
 #define STORE_SINCE_H

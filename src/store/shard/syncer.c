@@ -4,7 +4,7 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "shard.h"
+#include "lock.h"
 
 #include <fcntl.h>
 
@@ -38,6 +38,7 @@ RB_GENERATE(flush_tree, sfs_shard, sync.flush_link, compare_flush)
 
 static void queue_locked(struct syncer *syncer, struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&syncer->lock);
 	if (shard->sync.queued)
 		return;
 	shard->sync.queued = true;
@@ -49,6 +50,7 @@ static void queue_locked(struct syncer *syncer, struct sfs_shard *shard)
 
 static void plan_flush_locked(struct syncer *syncer, struct sfs_shard *shard, uint64_t at_ns)
 {
+	ASSERT_LOCKED(&syncer->lock);
 	if (shard->sync.flush_at_ns)
 		return;
 	shard->sync.flush_at_ns = at_ns;
@@ -59,6 +61,7 @@ static void plan_flush_locked(struct syncer *syncer, struct sfs_shard *shard, ui
 
 static void unplan_flush_locked(struct syncer *syncer, struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&syncer->lock);
 	if (!shard->sync.flush_at_ns)
 		return;
 	RB_REMOVE(flush_tree, &syncer->flushes, shard);
@@ -67,6 +70,7 @@ static void unplan_flush_locked(struct syncer *syncer, struct sfs_shard *shard)
 
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 {
+	ASSERT_LOCKED(&shard->lock);
 	struct syncer *syncer = shard->env->syncer;
 	if (shard->sync.flush_planned)
 		return;
@@ -79,6 +83,7 @@ void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 
 void syncer_hurry_locked(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->lock);
 	struct syncer *syncer = shard->env->syncer;
 	SCOPED_LOCK(&syncer->lock);
 	queue_locked(syncer, shard);
@@ -96,6 +101,18 @@ void syncer_set_interval(struct sfs_shard *shard, uint32_t flush_interval_ms)
 	plan_flush_locked(syncer, shard, clock_monotonic_ns() + shard->sync.flush_interval_ns);
 }
 
+int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
+{
+	ASSERT_LOCKED(&shard->lock);
+	assert(shard->sync.unsynced_count < UNSYNCED_SEGMENTS);
+	if (!shard->sync.unsynced)
+		shard->sync.unsynced = calloc(UNSYNCED_SEGMENTS, sizeof *shard->sync.unsynced);
+	if (!shard->sync.unsynced)
+		return -ENOMEM;
+	shard->sync.unsynced[shard->sync.unsynced_count++] = segment_ref(segment);
+	return 0;
+}
+
 /* What one sync has to do, taken out of the shard under its lock. */
 struct sync_job {
 	struct sync_waiters waiters;
@@ -107,12 +124,14 @@ struct sync_job {
 
 static void take_waiters_locked(struct sfs_shard *shard, struct sync_job *job)
 {
+	ASSERT_LOCKED(&shard->lock);
 	STAILQ_INIT(&job->waiters);
 	STAILQ_CONCAT(&job->waiters, &shard->sync.waiters);
 }
 
 static void take_files_locked(struct sfs_shard *shard, struct sync_job *job)
 {
+	ASSERT_LOCKED(&shard->lock);
 	job->target = shard->end;
 	job->files = shard->sync.unsynced;
 	job->file_count = shard->sync.unsynced_count;
@@ -478,6 +497,7 @@ static struct sync_waiter *new_waiter(void (*done)(void *context, int result), v
 
 static void add_waiter_locked(struct sfs_shard *shard, struct sync_waiter *waiter)
 {
+	ASSERT_LOCKED(&shard->lock);
 	STAILQ_INSERT_TAIL(&shard->sync.waiters, waiter, link);
 	sfs_shard_ref(shard); /* given back by finish_job() */
 	syncer_hurry_locked(shard);

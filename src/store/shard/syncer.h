@@ -48,6 +48,12 @@ void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, s
 /* The shard was appended to: syncs it within its stream's flush interval. Holds shard.lock. */
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms);
 
+/*
+ * A sealed segment whose file the next sync takes along; it is counted. There must be room for it
+ * among the UNSYNCED_SEGMENTS. -ENOMEM. The caller holds shard.lock.
+ */
+int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment);
+
 /* Has it synced soon, whatever the flush interval. Holds shard.lock. */
 void syncer_hurry_locked(struct sfs_shard *shard);
 

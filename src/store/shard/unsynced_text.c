@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "shard_name.h"
+#include "syncer.h"
 #include "trace.h"
 #include "write_back.h"
 

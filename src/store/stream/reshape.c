@@ -13,6 +13,7 @@
  */
 #include "reshape.h"
 
+#include "append.h"
 #include "cleanup.h"
 #include "diag.h"
 #include "lock.h"

@@ -8,6 +8,7 @@
 #include "lock.h"
 #include "settings_dump.h"
 #include "shard.h"
+#include "shard_read.h"
 #include "store_directory.h"
 #include "store_document.h"
 #include "stream.h"

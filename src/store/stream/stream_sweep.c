@@ -5,7 +5,7 @@
 #include "blob_sweep.h"
 #include "cleanup.h"
 #include "meta.h"
-#include "shard.h"
+#include "sealed_segment.h"
 #include "stream.h"
 #include "stream_blobs.h"
 #include "store.h"

@@ -9,6 +9,7 @@
 #include "json_reader.h"
 #include "key_rule.h"
 #include "since.h"
+#include "span.h"
 #include "stream.h"
 #include "trace.h"
 

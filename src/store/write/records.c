@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "records.h"
 
+#include "append.h"
 #include "cleanup.h"
 #include "lock.h"
-#include "shard.h"
 #include "trace.h"
 
 #include <inttypes.h>

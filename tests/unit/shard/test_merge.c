@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Merging: other chunks, the same records. */
+#include "append.h"
 #include "merge.h"
 #include "meta.h"
 #include "storetest.h"
