@@ -45,4 +45,29 @@ test_an_unknown_area_is_refused()
 	not_mounted "$M"
 }
 
+# The steps of the shard itself, without numbers: what comes of one write and one fsync.
+shard_steps()
+{
+	sed -nE 's/^trace [0-9.]+ \[[0-9]+\] ((append|sync): a shard 0: (append|chunk|sync|watermark) ?[a-z]*).*/\1/p' "$LOG" |
+		sed 's/chunk of/chunk/'
+}
+
+test_the_life_of_an_append_and_its_sync()
+{
+	STREAMFS_TRACE=append,sync mount_store
+	new_stream a
+	echo x >>"$M/a/shard-0000"
+	sync "$M/a/shard-0000"
+	unmount
+	has "$(cat "$LOG")" 'append: a shard 0: append begins at offset 0, record 0$'
+	has "$(cat "$LOG")" 'append: a shard 0: append commits: text ends at offset 2, record 1$'
+	eq "append: a shard 0: append begins
+append: a shard 0: chunk
+append: a shard 0: append commits
+sync: a shard 0: sync queued
+sync: a shard 0: synced
+sync: a shard 0: watermark written
+sync: a shard 0: sync ends" "$(shard_steps | head -n 7)" "steps"
+}
+
 run_tests "$@"

@@ -28,7 +28,7 @@ static void unlist_locked(struct active_files *files, struct sfs_shard *shard)
 	atomic_fetch_sub(&files->count, 1);
 }
 
-/* Nothing of it waits for a sync, and nobody reads or will sync it. The caller holds shard.lock. */
+/* Nothing of it waits for a sync, and no read or sync uses its file. */
 static bool is_idle_locked(const struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->lock);
@@ -37,8 +37,7 @@ static bool is_idle_locked(const struct sfs_shard *shard)
 	return clean && shard->active && atomic_load(&shard->active->refs) == 1;
 }
 
-/* Closes a shard's file if nobody is at it. True if it was just dirty. The caller holds files.lock.
- */
+/* Closes a shard's file if it is idle. True if it is not because it has unsynced text. */
 static bool close_one_locked(struct active_files *files, struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&files->lock);

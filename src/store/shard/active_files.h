@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptors of active segments: every shard that was written to has one, and there may be
- * more shards than descriptors. Where many are open, those of clean shards (synced, nobody at them)
- * are closed, the ones not used lately first, and opened again when wanted. Any thread may call.
+ * The descriptors of active segments. Every shard that was written to has one, and there may be
+ * more shards than descriptors. When many are open, those of idle shards (synced, not in use) are
+ * closed, the ones not used lately first; they are opened again when wanted. Any thread may call.
  */
 #ifndef STORE_ACTIVE_FILES_H
 #define STORE_ACTIVE_FILES_H
@@ -26,9 +26,12 @@ struct active_files {
 void active_files_init(struct active_files *files, unsigned max);
 void active_files_fini(struct active_files *files);
 
-/* The active segment's file was opened; it is sealed or gone. The caller holds shard.lock, or no
- * other thread knows the shard. Adding closes others where there are too many. */
+/*
+ * The active segment's file was opened: lists it, and closes others if there are too many. The
+ * caller holds shard.lock or recovers the shard.
+ */
 void active_files_add_locked(struct sfs_shard *shard);
+/* The file was closed, or the segment is no longer the active one. */
 void active_files_remove(struct sfs_shard *shard);
 /* Opens the active segment's file if it is closed. The caller holds shard.lock. */
 int active_file_open_locked(struct sfs_shard *shard);

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Appending. The happy path: take append_lock; give the chunk its place; one pwritev behind the
- * last chunk; enter it in the index; publish the new size.
+ * Appending. Begin takes append_lock and makes the active segment ready. A chunk gets its place in
+ * the order, one pwritev(2) puts it behind the last one, and it enters the index. Commit publishes
+ * the new end; abort cuts the file back to where the append began.
  *
- * Failure: the file is cut back to where the append began, and nothing of it was ever visible. If
- * even that fails, or if the disk failed in a way that space will not heal, the shard takes no
- * more records until the store is opened anew. (What is behind the last good chunk then is a torn
- * tail, which recovery cuts.)
+ * Invariants:
+ *  1. One append of a shard runs at a time: append_lock is held from begin to commit or abort.
+ *  2. Only the append that runs changes the active segment. It adds to the index with shard.lock
+ *     held, because readers walk it.
+ *  3. The published end is never behind the index's end. The two are equal when no append runs.
+ *  4. Nothing of an append is visible before commit: only commit moves the published end.
+ *  5. After abort the file and the index are as they were at begin (the mark). If the file cannot
+ *     be cut the shard fails; what is behind its last good chunk is a torn tail, which recovery
+ *     cuts.
+ *  6. Chunks stand side by side: each begins where the index ends, in the text and in the file.
+ *  7. Arrival times never step back, whatever the clock does.
+ *  8. A chunk notes how far the shard was durable when its append began. The note may lag, as
+ *     synced_offset only rises; it must never be ahead, as recovery takes damage before it for
+ *     damage and not for a torn tail.
+ *  9. A failed shard takes no more. Lack of space fails the append; any other error of a write
+ *     fails the shard.
+ *
+ * Ordering and storing are two halves: order_next() takes the order from the shard, store_chunk()
+ * works with any order it is handed.
  */
 #include "append.h"
 
@@ -17,12 +33,12 @@
 #include "syncer.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <inttypes.h>
 
 /*
- * A sealed segment keeps its descriptor until it is synced: the kernel tells of a failed write
- * only those who had the file open. When half of the room for them is taken a sync is asked for;
- * an appender that is quicker than the disk syncs its segment itself.
+ * A sealed segment keeps its descriptor until it is synced: the kernel reports a failed write only
+ * through descriptors that were open then. When half of the room for such segments is taken, a sync
+ * is asked for. An append that is quicker than the disk syncs the segment itself.
  */
 static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 {
@@ -46,6 +62,7 @@ static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 /* The full active segment becomes one of the sealed ones. */
 static int seal_active(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->append_lock);
 	struct segment *sealed = shard->active;
 	pthread_mutex_lock(&shard->lock);
 	int r = active_file_open_locked(shard);
@@ -112,9 +129,10 @@ static int begin_segment_locked(struct sfs_shard *shard)
 	return 0;
 }
 
-/* The file that the next chunk goes to is open, and the mark says where that is. */
+/* Opens the file that the next chunk goes to, and marks where that is. */
 static int prepare_active(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->append_lock);
 	int r = shard->active && active_is_full(shard) ? seal_active(shard) : 0;
 	if (r < 0)
 		return r;
@@ -129,6 +147,8 @@ static int prepare_active(struct sfs_shard *shard)
 		return r;
 	const struct index *index = &shard->active->index;
 	shard->mark = (struct append_mark){index->count, index->end, shard->sync.synced_offset};
+	assert(position_equal(index->end.at, shard->end));	/* 3 */
+	assert(shard->sync.synced_offset <= shard->end.offset); /* 8 */
 	return 0;
 }
 
@@ -147,10 +167,13 @@ int shard_append_begin(struct sfs_shard *shard)
 	r = prepare_active(shard);
 	if (r < 0)
 		pthread_mutex_unlock(&shard->append_lock);
+	else
+		TRACE_SHARD(append, shard, "append begins at offset %" PRIu64 ", record %" PRIu64,
+			shard->mark.end.at.offset, shard->mark.end.at.sequence);
 	return r;
 }
 
-/* The ordering half: where the next chunk goes and when it came. Times never step back. */
+/* Where the next chunk goes, and when it came. */
 static struct chunk_order order_next(const struct sfs_shard *shard)
 {
 	const struct index *index = &shard->active->index;
@@ -166,7 +189,7 @@ static struct chunk_order order_next(const struct sfs_shard *shard)
 	};
 }
 
-/* Where the chunk's JSON lines say that they are. Only the appender adds to the index. */
+/* The place that the JSON lines of the chunk's records give. */
 static struct json_place place_of(
 	const struct sfs_shard *shard, const struct chunk_order *order, bool continues)
 {
@@ -183,11 +206,14 @@ static struct json_place place_of(
 	};
 }
 
-/* The storing half: an ordered chunk goes into the local segment. */
+/* Puts an ordered chunk into the local segment. */
 static int store_chunk(struct sfs_shard *shard, const struct chunk *chunk, struct iovec iov[2])
 {
 	struct segment *active = shard->active;
 	uint64_t at = active->index.end.file_offset;
+	assert(chunk->first_sequence == active->index.end.at.sequence); /* 6 */
+	TRACE_SHARD(append, shard, "chunk of %zu bytes at file offset %" PRIu64,
+		iov[0].iov_len + iov[1].iov_len, at);
 	int r = disk_writev(&shard->env->disk, active->fd, at, iov, 2);
 	if (r < 0) {
 		metric_add(&shard->env->metrics.write_failures, 1);
@@ -215,13 +241,20 @@ int shard_append_chunk(struct sfs_shard *shard, struct encoder *encoder)
 
 void shard_append_commit(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->append_lock);
 	struct stream_metrics *metrics = &shard->home->metrics;
 	const struct index *index = &shard->active->index;
 	uint64_t stored = index->end.file_offset - shard->mark.end.file_offset;
 	metric_add(&metrics->records, index->end.at.sequence - shard->mark.end.at.sequence);
 	metric_add(&metrics->bytes_in, index->end.at.offset - shard->mark.end.at.offset);
 	metric_add(&metrics->bytes_stored, stored);
+	TRACE_SHARD(append, shard,
+		"append commits: text ends at offset %" PRIu64 ", record %" PRIu64,
+		index->end.at.offset, index->end.at.sequence);
 	pthread_mutex_lock(&shard->lock);
+	assert(position_equal(shard->end, shard->mark.end.at));	 /* 4 */
+	assert(index->end.at.offset >= shard->end.offset);	 /* 3 */
+	assert(index->end.arrival_ms >= shard->last_arrival_ms); /* 7 */
 	shard->end = index->end.at;
 	shard->last_arrival_ms = index->end.arrival_ms;
 	shard->stored_bytes += stored;
@@ -233,11 +266,14 @@ void shard_append_commit(struct sfs_shard *shard)
 
 void shard_append_abort(struct sfs_shard *shard)
 {
+	ASSERT_LOCKED(&shard->append_lock);
 	struct segment *active = shard->active;
 	const struct append_mark *mark = &shard->mark;
+	TRACE_SHARD(append, shard, "append aborts: back to offset %" PRIu64, mark->end.at.offset);
 	int r = disk_truncate(&shard->env->disk, active->fd, mark->end.file_offset);
 	pthread_mutex_lock(&shard->lock);
 	index_cut(&active->index, mark->index_count, &mark->end);
+	assert(position_equal(active->index.end.at, shard->end)); /* 4, 5 */
 	if (r < 0)
 		shard_fail_locked(shard, "taking back a write", r);
 	pthread_mutex_unlock(&shard->lock);

@@ -105,7 +105,7 @@ static int offset_of_sequence(
 int horizon_at_sequence(struct sfs_shard *shard, uint64_t sequence, struct horizon *ret_horizon)
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
-	uint64_t offset;
+	uint64_t offset = 0;
 	if (sequence <= now.at.sequence || sequence >= end.at.sequence) {
 		*ret_horizon = sequence <= now.at.sequence ? now : end;
 		return 0;

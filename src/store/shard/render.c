@@ -98,8 +98,8 @@ int render_size(struct cursor *cursor, uint64_t end, uint64_t *ret_bytes)
 			return r;
 		if (record.offset < end && record.last) {
 			const struct json_record json = render_describe(cursor, &record);
-			bytes += json_record_bytes(
-				&json, record.text, record.bytes - 1, record.claimed);
+			bytes += json_record_line_bytes(
+				&json, record.text, record.bytes, record.claimed);
 		}
 		cursor_pass(cursor);
 	}

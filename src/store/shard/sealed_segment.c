@@ -47,7 +47,7 @@ static int open_files(struct sfs_shard *shard, uint64_t base, struct sealed_file
 	return r;
 }
 
-/* Walks the segment where no index tells of it. */
+/* Walks through a segment that has no index file. */
 static int scan_sealed(
 	struct sfs_shard *shard, uint64_t base, struct sealed_file *file, bool *ret_unindexed)
 {

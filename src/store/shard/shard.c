@@ -9,6 +9,8 @@
 #include "recover.h"
 #include "syncer.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 struct sfs_shard *shard_new(
@@ -84,6 +86,8 @@ int shard_open_locked(struct sfs_shard *shard)
 	int r = shard_recover(shard);
 	if (r == 0)
 		atomic_store(&shard->opened, true);
+	TRACE_SHARD(shard, shard, "opened: error %d; text ends at %" PRIu64 ", durable to %" PRIu64,
+		-r, shard->end.offset, shard->sync.synced_offset);
 	return r;
 }
 
@@ -103,11 +107,13 @@ void shard_fail_locked(struct sfs_shard *shard, const char *what, int error)
 	if (shard->failed)
 		return;
 	shard->failed = true;
+	TRACE_SHARD(shard, shard, "failed: %s: error %d", what, -error);
 	char name[SFS_NAME_MAX + 1];
 	home_name(shard->home, name);
 	env_report(shard->env, SFS_ERROR,
-		"%s/shard-%04u: %s failed: %s; it takes no records until it is mounted again", name,
-		shard->number, what, strerror(-error));
+		"%s/" SHARD_NAME_FORMAT
+		": %s failed: %s; it takes no records until it is mounted again",
+		name, shard->number, what, strerror(-error));
 }
 
 int shard_is_empty(struct sfs_shard *shard, bool *ret_empty)
@@ -118,6 +124,17 @@ int shard_is_empty(struct sfs_shard *shard, bool *ret_empty)
 	SCOPED_LOCK(&shard->lock);
 	*ret_empty = shard->end.offset == shard->horizon.offset;
 	return 0;
+}
+
+void shard_trace(enum trace_area area, struct sfs_shard *shard, const char *format, ...)
+{
+	char name[SFS_NAME_MAX + 1], step[TRACE_LINE_MAX];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(step, sizeof step, format, args);
+	va_end(args);
+	home_name(shard->home, name);
+	trace_line(area, "%s shard %u: %s", name, shard->number, step);
 }
 
 struct shard_published shard_published(struct sfs_shard *shard)

@@ -1,5 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* What the rest of the store does with a shard. shard.c, append.c, shard_read.c. */
+/*
+ * A shard, for the rest of the store: the struct, its states, and what shard.c has of it.
+ *
+ * Three things change, each by itself:
+ *
+ *     made --- shard_open() ---> opened              without `opened`, size and offsets are 0
+ *
+ *     open --- set_closing() ---> closing --- close_shard() ---> closed        stream/reshape.c
+ *      ^                             |
+ *      +-------- take_back() --------+
+ *
+ *     working --- shard_fail_locked() ---> failed    until the store is opened anew
+ *
+ * And from anywhere, mark_removed() and stream_retire() lead to `removed`, which is final: what
+ * still has a reference may go on reading, and shard_free() comes with the last one.
+ *
+ *  1. `closing` and `closed` are never both set. A shard is closing only while home.lock is held
+ *     exclusively, so no append sees it.
+ *  2. `opened` is never taken back. A shard can be closed, failed or removed without being opened.
+ *  3. A shard takes records if it is opened and neither closed, failed nor removed, and the store
+ *     is not read-only. shard_append_begin() looks.
+ *  4. A failed shard can be read. Its syncs fail, and no horizon of it moves.
+ */
 #ifndef STORE_SHARD_H
 #define STORE_SHARD_H
 
@@ -9,6 +31,7 @@
 #include "segment.h"
 #include "shard_env.h"
 #include "streamfs/shard.h"
+#include "trace.h"
 #include "watermark.h"
 
 #include <bsd/sys/queue.h>
@@ -144,7 +167,7 @@ void shard_segment_path(const struct sfs_shard *shard, char path[SHARD_PATH_MAX]
 /*
  * Recovers the shard if this was not done yet: reads its directory and the headers of its last
  * segment, cuts a torn tail (kept aside), notes damage. Blocks. Takes home.lock shared and
- * append_lock, except the _locked form, whose caller has both.
+ * append_lock; the caller of the _locked form holds home.lock, shared at least.
  */
 int shard_open(struct sfs_shard *shard);
 int shard_open_locked(struct sfs_shard *shard);
@@ -154,6 +177,15 @@ int shard_open_locked(struct sfs_shard *shard);
  * opened anew. Reports the first one. The caller holds shard.lock.
  */
 void shard_fail_locked(struct sfs_shard *shard, const char *what, int error);
+
+/* TRACE() of a step of a shard: the line begins with its name. Not with home.path_lock held. */
+#define TRACE_SHARD(area, shard, ...)                                                              \
+	do {                                                                                       \
+		if (TRACE_IS_ON(area))                                                             \
+			shard_trace(TRACE_##area, shard, __VA_ARGS__);                             \
+	} while (0)
+void shard_trace(enum trace_area area, struct sfs_shard *shard, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Bytes of the JSON lines of all records ever appended. Opens the shard. */
 uint64_t shard_json_size(struct sfs_shard *shard);

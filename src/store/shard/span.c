@@ -4,6 +4,9 @@
 #include "active_files.h"
 #include "cleanup.h"
 #include "sealed_segment.h"
+#include "shard_name.h"
+
+#include <inttypes.h>
 
 /* Copies the items that hold [offset, end) out of an index; none if it has no such text. */
 static void fill_span(struct span *span, const struct index *index, uint64_t offset, uint64_t end)
@@ -113,6 +116,8 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 	struct shard_env *env = shard->env;
 	const struct index_item *item = &span->items[i];
 	metric_add(&env->metrics.checksum_errors, 1);
+	TRACE_SHARD(read, shard, "damage: text %" PRIu64 " to %" PRIu64, item->start.offset,
+		span->ends[i]);
 	if (item->flags & INDEX_DAMAGED ||
 		!remember_damage(shard, item->start.offset, span->ends[i]))
 		return -EBADMSG;
@@ -120,9 +125,9 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 	char name[SFS_NAME_MAX + 1];
 	home_name(shard->home, name);
 	env_report(env, SFS_ERROR,
-		"%s/shard-%04u/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to "
-		"%llu "
-		"cannot be read",
+		"%s/" SHARD_NAME_FORMAT
+		"/%020llu.lz4: offset %llu: a chunk fails its check; text %llu to %llu cannot be "
+		"read",
 		name, shard->number, (unsigned long long)span->segment->base_offset,
 		(unsigned long long)item->file_offset, (unsigned long long)item->start.offset,
 		(unsigned long long)span->ends[i]);

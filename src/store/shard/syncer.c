@@ -1,4 +1,27 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The life of a sync, by `queued` and `running` of the shard:
+ *
+ *   syncer_request()           something waits
+ *   syncer_request_horizon()   a trim
+ *   syncer_hurry_locked()      sealed segments
+ *   flush_due()                the flush interval
+ *              |
+ *              | queue_locked()
+ *              v         sync_thread()            after_sync()
+ *   IDLE --> QUEUED -----------------> RUNNING -----------------> IDLE
+ *              ^                          | queue_locked()
+ *              |      after_sync()        v
+ *              +----------------------- AGAIN    queued and running, but in no queue
+ *
+ * A sync takes all waiters that there are when it begins, so those that come later make it AGAIN.
+ * It syncs sealed segments, the active one, then the directory; writes the watermark; publishes
+ * synced_offset; makes a horizon durable and publishes it; answers the waiters.
+ *
+ * A shard that grew is planned: flush_due() comes once in a flush interval. It queues a sync while
+ * there is unsynced text; then one that makes the watermark itself durable (it settles); then the
+ * plan ends until the next append.
+ */
 #include "syncer.h"
 
 #include "active_files.h"
@@ -7,6 +30,7 @@
 #include "lock.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 
 enum { SYNC_THREADS = 4 };
 
@@ -43,7 +67,7 @@ static void queue_locked(struct syncer *syncer, struct sfs_shard *shard)
 		return;
 	shard->sync.queued = true;
 	if (shard->sync.running)
-		return; /* whoever runs it will queue it again */
+		return; /* after_sync() queues it again */
 	STAILQ_INSERT_TAIL(&syncer->queue, shard, sync.queue_link);
 	pthread_cond_signal(&syncer->work);
 }
@@ -81,10 +105,18 @@ void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms)
 	plan_flush_locked(syncer, shard, at);
 }
 
+static void trace_queued_locked(struct sfs_shard *shard)
+{
+	ASSERT_LOCKED(&shard->lock);
+	TRACE_SHARD(sync, shard, "sync queued: text to %" PRIu64 ", durable to %" PRIu64,
+		shard->end.offset, shard->sync.synced_offset);
+}
+
 void syncer_hurry_locked(struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->lock);
 	struct syncer *syncer = shard->env->syncer;
+	trace_queued_locked(shard);
 	SCOPED_LOCK(&syncer->lock);
 	queue_locked(syncer, shard);
 }
@@ -164,6 +196,8 @@ static int run_job(struct sfs_shard *shard, struct sync_job *job, struct segment
 		r = disk_sync(&env->disk, active->fd);
 	if (r == 0 && job->dir >= 0)
 		r = disk_sync_dir(&env->disk, job->dir);
+	TRACE_SHARD(sync, shard, "synced: text to %" PRIu64 ", %zu sealed segments%s: error %d",
+		job->target.offset, job->file_count, job->dir >= 0 ? ", the directory" : "", -r);
 	metrics_sync(&env->metrics, clock_monotonic_ns() - began);
 	if (r < 0)
 		metric_add(&env->metrics.sync_failures, 1);
@@ -209,6 +243,8 @@ static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 	next.synced = job->target;
 	if (r == 0)
 		r = watermark_store(&env->disk, shard->sync.watermark_fd, shard->tag, &next);
+	TRACE_SHARD(sync, shard, "watermark written: durable to %" PRIu64 ": error %d",
+		next.synced.offset, -r);
 	if (active_files_are_many(env))
 		close_watermark(shard); /* settle_watermark() opens it again */
 	if (r < 0)
@@ -280,6 +316,8 @@ static void settle_watermark(struct sfs_shard *shard)
 		return;
 	close_watermark(shard);
 	set_watermark_unsynced(shard, false);
+	TRACE_SHARD(sync, shard, "watermark settled: durable to %" PRIu64,
+		shard->sync.watermark.synced.offset);
 }
 
 /* What was written is durable, and the horizon in it counts. */
@@ -317,12 +355,14 @@ static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 	if (r == 0)
 		r = sync_watermark_entry(shard);
 	close_watermark(shard); /* many idle shards may be trimmed */
+	TRACE_SHARD(
+		sync, shard, "horizon written: offset %" PRIu64 ": error %d", to->at.offset, -r);
 	if (r == 0)
 		publish_horizon(shard, &next, to);
 	return r;
 }
 
-/* One sync; sync_running is set, so that there is one at a time. Only this writes watermarks. */
+/* One sync; `running` is set, so there is one at a time. Only this writes watermarks. */
 static int sync_shard(struct sfs_shard *shard)
 {
 	struct sync_job job = {.dir = -1};
@@ -342,11 +382,12 @@ static int sync_shard(struct sfs_shard *shard)
 		settle_watermark(shard);
 	if (job.dir >= 0)
 		close(job.dir);
+	TRACE_SHARD(sync, shard, "sync ends: error %d", -r);
 	finish_job(shard, &job, r, trimmed);
 	return r;
 }
 
-/* Again, if someone asked for it meanwhile. */
+/* Again, if it was asked for meanwhile. */
 static void after_sync(struct syncer *syncer, struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&syncer->lock);
@@ -392,6 +433,8 @@ static void flush_due(struct syncer *syncer, struct sfs_shard *shard)
 	bool dirty = shard->end.offset > shard->sync.synced_offset && !shard->failed;
 	bool more = dirty || (shard->sync.watermark_unsynced && !shard->failed);
 	uint64_t again = clock_monotonic_ns() + shard->sync.flush_interval_ns;
+	if (more)
+		trace_queued_locked(shard);
 	pthread_mutex_lock(&syncer->lock);
 	if (more) {
 		queue_locked(syncer, shard);

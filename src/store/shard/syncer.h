@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes shards durable: group commit for those who wait (all that wait for one shard share one
- * fdatasync) and the background flush for what nobody waits for. A few threads of its own, so
- * that no caller's thread is blocked.
+ * Makes shards durable. Calls that wait for one shard share one fdatasync (group commit); text that
+ * no call waits for is flushed within the stream's flush interval. The syncer has threads of its
+ * own, so it blocks no caller's.
  *
- * A sync that failed is never tried again: the shard is marked failed, and everyone who waits for
- * it, then or later, gets -EIO.
+ * A sync that failed is never tried again. The shard is marked failed, and every call that waits
+ * for it, then or later, gets -EIO. Any thread may call.
  */
 #ifndef STORE_SYNCER_H
 #define STORE_SYNCER_H
@@ -23,8 +23,7 @@ void syncer_free(struct syncer *syncer);
 void syncer_request(
 	struct sfs_shard *shard, void (*done)(void *context, int result), void *context);
 
-/* For those who do wait: sync_wait_done as `done`, one of these as its context, then sync_wait().
- */
+/* To wait: sync_wait_done as `done`, one of these as its context, then sync_wait(). */
 struct sync_wait {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
@@ -45,7 +44,7 @@ int sync_wait(struct sync_wait *wait);
 void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, struct buf *page,
 	void (*done)(void *context, int result), void *context);
 
-/* The shard was appended to: syncs it within its stream's flush interval. Holds shard.lock. */
+/* The shard grew: syncs it within the flush interval. The caller holds shard.lock. */
 void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms);
 
 /*
@@ -54,7 +53,7 @@ void syncer_dirty_locked(struct sfs_shard *shard, uint32_t flush_interval_ms);
  */
 int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment);
 
-/* Has it synced soon, whatever the flush interval. Holds shard.lock. */
+/* Queues a sync now, whatever the flush interval. The caller holds shard.lock. */
 void syncer_hurry_locked(struct sfs_shard *shard);
 
 /* The stream's flush interval changed: what is planned is planned anew. */
