@@ -7,6 +7,6 @@
 
 /* `pointer` is to `member` of a `type`; the result is to that `type`. */
 #define CONTAINER_OF(pointer, type, member)                                                        \
-	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 #endif

@@ -95,8 +95,7 @@ static inline void model_find_shards(void)
 		ck_assert_uint_eq(numbers[i], i);
 		*s = (struct model_shard){0};
 		ck_assert_int_eq(sfs_stream_shard(stream, numbers[i], &s->shard), 0);
-		ck_assert_int_eq(
-			sfs_shard_parents(s->shard, &s->parents, &s->parent_count), 0);
+		ck_assert_int_eq(sfs_shard_parents(s->shard, &s->parents, &s->parent_count), 0);
 	}
 	free(numbers);
 }
@@ -110,8 +109,7 @@ static inline void model_leave_shards(void)
 static inline void model_return_to_shards(void)
 {
 	for (size_t i = 0; i < model.shard_count; i++)
-		ck_assert_int_eq(
-			sfs_stream_shard(stream, (uint32_t)i, &model.shards[i].shard), 0);
+		ck_assert_int_eq(sfs_stream_shard(stream, (uint32_t)i, &model.shards[i].shard), 0);
 }
 
 static inline void model_free(void)
@@ -140,8 +138,8 @@ static inline void model_add(size_t i, const char *key, const uint8_t *text, siz
 		.offset = s->size,
 		.arrival_ms = s->last_ms,
 		.key = key,
-		.claimed = model.claim_above_bytes &&
-			   memmem(text, bytes, "claim_check", 11) != NULL,
+		.claimed =
+			model.claim_above_bytes && memmem(text, bytes, "claim_check", 11) != NULL,
 		.text = malloc(bytes),
 		.bytes = bytes,
 	};
@@ -213,8 +211,7 @@ static inline void render_record(struct buf *out, const struct model_record *r, 
 		.key = r->key,
 		.key_bytes = r->key ? strlen(r->key) : 0,
 	};
-	ck_assert_int_eq(
-		json_record_append(out, &described, r->text, r->bytes - 1, r->claimed), 0);
+	ck_assert_int_eq(json_record_append(out, &described, r->text, r->bytes - 1, r->claimed), 0);
 }
 
 /* A reader in the model: how far it has come in each shard. */
@@ -299,8 +296,8 @@ static inline void model_check(struct model_reader *reader, const struct buf *go
 			at += want.size;
 			reader->next[i]++;
 		}
-		ck_assert_msg(matched, "at byte %zu of %zu: not a record that can be next: %.*s", at,
-			got->size, (int)(got->size - at < 300 ? got->size - at : 300),
+		ck_assert_msg(matched, "at byte %zu of %zu: not a record that can be next: %.*s",
+			at, got->size, (int)(got->size - at < 300 ? got->size - at : 300),
 			got->size ? (char *)got->data + at : "");
 	}
 	ck_assert_uint_eq(at, got->size);

@@ -30,10 +30,7 @@ struct sync_wait {
 	bool done;
 	int result;
 };
-#define SYNC_WAIT_INIT                                                                             \
-	{                                                                                          \
-		.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER                \
-	}
+#define SYNC_WAIT_INIT {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER}
 void sync_wait_done(void *context, int result);
 int sync_wait(struct sync_wait *wait);
 

@@ -243,7 +243,7 @@ static void set_closing(const struct routes *old, const struct routes *new)
 {
 	for (size_t i = 0; i < old->count; i++)
 		old->shards[i]->closing = true;
-	for (size_t i = 0; new &&i < new->count; i++)
+	for (size_t i = 0; new && i < new->count; i++)
 		new->shards[i]->closing = false;
 }
 

@@ -84,7 +84,8 @@ bool source_might_have(const struct source *s, const struct sfs_view_spec *spec)
 bool source_lost_records(const struct source *s)
 {
 	SCOPED_LOCK(&s->shard->lock);
-	return s->shard->removed && s->started && !s->done && s->cursor.offset < s->shard->end.offset;
+	return s->shard->removed && s->started && !s->done &&
+	       s->cursor.offset < s->shard->end.offset;
 }
 
 /* ---- the heap ---- */

@@ -95,8 +95,8 @@ START_TEST(json_of_a_long_record_is_found_where_it_ends)
 {
 	struct index index;
 	index_init(&index, (struct position){0, 0, 0});
-	const uint16_t flags[] = {0, CHUNK_OPEN_END, CHUNK_OPEN_END | CHUNK_CONTINUES,
-		CHUNK_CONTINUES, 0};
+	const uint16_t flags[] = {
+		0, CHUNK_OPEN_END, CHUNK_OPEN_END | CHUNK_CONTINUES, CHUNK_CONTINUES, 0};
 	for (unsigned i = 0; i < 5; i++) {
 		bool ends = !(flags[i] & CHUNK_OPEN_END);
 		struct chunk chunk = {.text_offset = index.end.at.offset,

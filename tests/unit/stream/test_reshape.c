@@ -397,7 +397,7 @@ static bool is_new(bool anew)
 {
 	model_begin(OLD_SHARDS);
 	bool new = stream->home.settings.shards == NEW_SHARDS;
-	if (new &&anew)
+	if (new && anew)
 		model_begin(NEW_SHARDS);
 	else if (new)
 		model_reshard(NEW_SHARDS);
@@ -492,7 +492,7 @@ static struct counted {
 	atomic_bool done;
 	unsigned kill_at;
 	bool armed, anew;
-} * counted;
+} *counted;
 
 static int kill_before(struct disk_hook *hook, const struct disk_call *call, size_t *limit)
 {
