@@ -8,7 +8,7 @@
  *     ASSERT_RDLOCKED(&set->lock);        a rwlock, shared or exclusive
  *     ASSERT_WRLOCKED(&set->lock);        a rwlock, exclusive
  *
- * Who shares a rwlock is not noted: ASSERT_RDLOCKED() passes when any thread does.
+ * glibc does not note which threads share a rwlock: ASSERT_RDLOCKED() passes when any thread does.
  */
 #ifndef UTIL_LOCK_H
 #define UTIL_LOCK_H

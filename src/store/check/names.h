@@ -10,8 +10,6 @@
 
 struct disk;
 
-#define WATERMARK_FILE "synced" /* of a shard, in its directory */
-
 struct names {
 	VECTOR(, const char *) list; /* rising; without "." and ".." */
 	struct buf text;	     /* what the list points into */

@@ -19,6 +19,8 @@
 #include "format.h"
 #include "position.h"
 
+#define WATERMARK_FILE "synced" /* of a shard, in its directory */
+
 struct watermark {
 	uint64_t counter; /* 0: never written */
 	struct position synced;

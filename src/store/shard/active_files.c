@@ -101,7 +101,7 @@ void active_files_remove(struct sfs_shard *shard)
 		unlist_locked(files, shard);
 }
 
-/* The file is the one that was closed, as far as can be told. */
+/* Whether it can be the file that was closed. */
 static int check_file(const struct segment *segment, int fd)
 {
 	struct stat st;

@@ -76,7 +76,7 @@ static void report_missing_watermark(struct sfs_shard *shard, const struct scan 
 		return;
 	bool lost = scan->synced_offset > 0;
 	char path[SHARD_PATH_MAX];
-	shard_path(shard, path, "synced");
+	shard_path(shard, path, WATERMARK_FILE);
 	env_report(shard->env, lost ? SFS_ERROR : SFS_INFO,
 		lost ? "%s: missing; going by the segments alone"
 		     : "%s: missing: lost, or the shard was never synced; going by the segments "

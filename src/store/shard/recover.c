@@ -61,7 +61,7 @@
 static int load_watermark(struct sfs_shard *shard)
 {
 	char path[SHARD_PATH_MAX];
-	shard_path(shard, path, "synced");
+	shard_path(shard, path, WATERMARK_FILE);
 	struct shard_env *env = shard->env;
 	struct watermark *w = &shard->sync.watermark;
 	*w = (struct watermark){0};

@@ -209,7 +209,7 @@ static int open_watermark(struct sfs_shard *shard, int *ret_fd)
 	struct shard_env *env = shard->env;
 	char path[SHARD_PATH_MAX];
 	pthread_rwlock_rdlock(&shard->home->path_lock);
-	shard_path(shard, path, "synced");
+	shard_path(shard, path, WATERMARK_FILE);
 	int r = shard->home->removed
 			? -ENOENT
 			: disk_open(&env->disk, env->streams_dir, path, O_RDWR | O_CREAT, ret_fd);
