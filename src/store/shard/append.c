@@ -129,17 +129,24 @@ static int begin_segment_locked(struct sfs_shard *shard)
 	return 0;
 }
 
+static bool is_failed(struct sfs_shard *shard)
+{
+	SCOPED_LOCK(&shard->lock);
+	return shard->failed;
+}
+
 /* Opens the file that the next chunk goes to, and marks where that is. */
 static int prepare_active(struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->append_lock);
-	int r = shard->active && active_is_full(shard) ? seal_active(shard) : 0;
-	if (r < 0)
-		return r;
+	if (shard->active && active_is_full(shard)) {
+		int sealed = is_failed(shard) ? -EROFS : seal_active(shard);
+		if (sealed < 0)
+			return sealed;
+	}
 	SCOPED_LOCK(&shard->lock);
-	if (shard->failed)
-		return -EROFS;
-	if (!shard->active)
+	int r = shard->failed ? -EROFS : 0;
+	if (r == 0 && !shard->active)
 		r = begin_segment_locked(shard);
 	if (r == 0)
 		r = active_file_open_locked(shard);

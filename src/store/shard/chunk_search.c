@@ -31,12 +31,23 @@ static int search_begin(struct search *s)
 	return 0;
 }
 
-static bool is_before(const struct search *s, const struct index_item *item)
+/*
+ * A scan cannot know the sequence number and the time at which a gap begins that begins a segment.
+ * It counts as the chunk behind it, or it would hide the segments before it.
+ */
+static const struct index_item *known_item(const struct index *index, size_t i)
 {
-	uint64_t key = s->key == CHUNK_ARRIVAL_MS ? item->arrival_ms
-		       : s->key == CHUNK_SEQUENCE ? item->start.sequence
-						  : item->start.json_offset;
-	return item->start.offset < s->chunk.shard_end && key < s->value;
+	const struct index_item *item = &index->items[i];
+	bool unknown = i == 0 && item->flags & INDEX_DAMAGED && index->count > 1;
+	return unknown ? item + 1 : item;
+}
+
+static bool is_before(const struct search *s, const struct index *index, size_t i)
+{
+	uint64_t key = s->key == CHUNK_ARRIVAL_MS ? known_item(index, i)->arrival_ms
+		       : s->key == CHUNK_SEQUENCE ? known_item(index, i)->start.sequence
+						  : index->items[i].start.json_offset;
+	return index->items[i].start.offset < s->chunk.shard_end && key < s->value;
 }
 
 static size_t count_before(const struct search *s, const struct index *index)
@@ -44,7 +55,7 @@ static size_t count_before(const struct search *s, const struct index *index)
 	size_t low = 0, high = index->count; /* items below low are before, those from high not */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (is_before(s, &index->items[middle]))
+		if (is_before(s, index, middle))
 			low = middle + 1;
 		else
 			high = middle;

@@ -46,6 +46,7 @@ struct merge {
 	struct buf text;
 	struct meta_writer meta;
 	struct chunk_order order;
+	uint64_t last_ms; /* of its last record so far */
 	uint32_t records;
 };
 
@@ -102,8 +103,11 @@ static int add_records(struct merge *m, const struct chunk *chunk)
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; r == 0 && i < chunk->record_count; i++) {
-		struct meta_record record;
+		struct meta_record record = {0};
 		r = meta_view_next(&view, &record);
+		if (r == 0 && record.arrival_ms < m->last_ms)
+			r = -EBADMSG; /* times never step back */
+		m->last_ms = record.arrival_ms;
 		if (r == 0)
 			r = meta_writer_record(&m->meta, (const char *)record.key, record.key_bytes,
 				record.arrival_ms, record.has_claim ? &record.claim : NULL);
@@ -114,13 +118,17 @@ static int add_records(struct merge *m, const struct chunk *chunk)
 
 static int add_chunk(struct merge *m, const struct chunk *chunk)
 {
-	if (!m->text.size)
+	if (chunk->last_arrival_ms < chunk->arrival_ms)
+		return -EBADMSG;
+	if (!m->text.size) {
+		m->last_ms = 0;
 		m->order = (struct chunk_order){
 			.owner = chunk->owner,
 			.start = chunk_start(chunk),
 			.arrival_ms = chunk->arrival_ms,
 			.synced_offset = chunk->synced_offset,
 		};
+	}
 	int r = buf_reserve(&m->text, chunk->text_bytes);
 	if (r == 0)
 		r = chunk_decode(

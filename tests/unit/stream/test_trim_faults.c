@@ -226,6 +226,28 @@ START_TEST(a_first_segment_that_is_lost_does_not_hide_the_next)
 }
 END_TEST
 
+/* Of a gap that begins a segment nobody knows the first number: it must not count as the lowest. */
+START_TEST(damage_that_begins_a_segment_hides_no_segment_before_it)
+{
+	enum { HEADER_BYTE = 20 };
+	options.segment_bytes = 300;
+	options.segment_chunks = 4;
+	open_all();
+	append_lines_one_by_one(0, LINES, PAD);
+	close_all();
+	uint64_t bases[64];
+	size_t count = list_bases(bases, 64);
+	ck_assert_uint_gt(count, 3);
+	ck_assert_uint_lt(line_offset(1), bases[1]);
+	for (size_t i = 1; i + 1 < count; i++)
+		flip_byte(segment_file(bases[i]), HEADER_BYTE);
+	open_all();
+	ck_assert_int_eq(trim_number(1), 0);
+	ck_assert_uint_eq(info_now().horizon_offset, line_offset(1));
+	close_all();
+}
+END_TEST
+
 /* ---- closed shards ---- */
 
 static void make_closed(void)
@@ -279,6 +301,7 @@ int main(void)
 	tcase_add_test(tcase, removals_may_become_durable_in_any_order);
 	tcase_add_loop_test(tcase, without_a_watermark_a_shard_begins_with_its_first_segment, 0, 2);
 	tcase_add_test(tcase, a_first_segment_that_is_lost_does_not_hide_the_next);
+	tcase_add_test(tcase, damage_that_begins_a_segment_hides_no_segment_before_it);
 	tcase = add_case(suite, "closed shards");
 	tcase_add_loop_test(tcase, closed_shards_leave_whatever_the_disk_does, 0, 2);
 	return run_suite(suite);
