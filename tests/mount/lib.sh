@@ -153,11 +153,7 @@ shard_of()
 # random_bytes COUNT SEED: the same for the same seed
 random_bytes()
 {
-	python3 -c '
-import random, sys
-r = random.Random(int(sys.argv[2])); n = int(sys.argv[1])
-while n > 0:
-    b = r.randbytes(min(n, 1 << 20)); n -= len(b); sys.stdout.buffer.write(b)' "$1" "$2"
+	"$TOOLS_DIR/random_bytes" "$1" "$2"
 }
 
 # text_lines COUNT: lines of differing lengths
