@@ -33,7 +33,7 @@ static struct sfs_shard *shard;
 /* What the store reported since the last open. */
 static struct {
 	pthread_mutex_t lock;
-	unsigned errors, infos;
+	atomic_uint errors, infos; /* tests read them while the store works */
 	char text[16384];
 } reports = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
