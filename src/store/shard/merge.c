@@ -351,8 +351,11 @@ static int save_index(struct sfs_shard *shard, uint64_t base_offset, const struc
 	if (r < 0)
 		return r;
 	r = index_save(&env->disk, env->streams_dir, paths.index, shard->tag, index);
-	if (!is_there(shard, base_offset)) /* a trim removed the segment meanwhile */
-		(void)disk_unlink(&env->disk, env->streams_dir, paths.index);
+	release_paths(shard); /* before shard.lock: it comes last */
+	if (is_there(shard, base_offset) || hold_paths(shard, base_offset, &paths) < 0)
+		return r;
+	/* A trim removed the segment meanwhile. */
+	(void)disk_unlink(&env->disk, env->streams_dir, paths.index);
 	release_paths(shard);
 	return r;
 }
