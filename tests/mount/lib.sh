@@ -17,6 +17,8 @@
 
 set -u
 export LC_ALL=C
+# The system's own tools: a wrapper that finds another Python starts ten times as slowly.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD_DIR=$(realpath -m "${BUILD_DIR:-$TOP/build}")
