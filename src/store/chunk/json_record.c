@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every appended byte is scanned, so scanning counts escapes sixteen bytes at a time and looks at
- * single bytes only where some are not ASCII.
+ * Every appended byte is scanned, so scanning must be fast. It counts escapes sixteen bytes at a
+ * time, and looks at single bytes only where some are not ASCII.
  */
 #include "json_record.h"
 
@@ -21,7 +21,7 @@ static const char claim_start[] = "{\"claim_check\":{", claim_end[] = "}}";
 
 typedef int8_t signed_lanes __attribute__((vector_size(16)));
 
-/* What the bytes of a block are. A comparison gives all ones, which is -1, where it is true. */
+/* Counts of kinds of bytes in a block. A true comparison gives all ones, which is -1. */
 struct census {
 	lanes doubled; /* how many are `"`, `\\` or newline: one byte more each */
 	lanes special; /* whether any is another control character or not ASCII */
@@ -41,7 +41,7 @@ static inline lanes load(const uint8_t *p)
 	return v;
 }
 
-/* Fewer than LANES, filled up with what needs no escape. */
+/* Loads fewer than LANES bytes, padded with bytes that need no escape. */
 static inline lanes load_last(const uint8_t *p, size_t n)
 {
 	lanes v;
@@ -65,7 +65,7 @@ static unsigned lanes_sum(lanes v)
 	return sum;
 }
 
-/* UTF-8, a byte at a time: RFC 3629, section 4. */
+/* Checks UTF-8 a byte at a time: RFC 3629, section 4. */
 static bool utf8_start(struct json_scan *s, uint8_t c)
 {
 	s->low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
@@ -119,8 +119,8 @@ static bool utf8_run(struct json_scan *s, const uint8_t *p, size_t n)
 }
 
 /*
- * What control characters add beyond that: five bytes, or one where there is a short escape. And
- * whether any byte is not ASCII.
+ * The bytes that escapes of control characters add beyond the census: five each, or one for a short
+ * escape. Also reports whether all bytes are ASCII.
  */
 static unsigned control_bytes(const uint8_t *p, size_t n, bool *ret_ascii)
 {
@@ -136,7 +136,7 @@ static unsigned control_bytes(const uint8_t *p, size_t n, bool *ret_ascii)
 	return 5 * lanes_sum(controls) - 4 * lanes_sum(shorts);
 }
 
-/* At most BLOCK_BYTES. */
+/* Scans at most BLOCK_BYTES. */
 static void scan_block(struct json_scan *scan, const uint8_t *p, size_t n)
 {
 	struct census c = {0};
@@ -174,7 +174,7 @@ unsigned json_digits(uint64_t number)
 	return digits;
 }
 
-/* All of a line but the key member, the payload member and the digits of its place. */
+/* A line without the key member, the payload member and the digits of its place. */
 static const char bare_line[] = "{\"shard\":\"shard-\",\"sequence\":,\"offset\":,\"time\":\"\",}\n";
 enum { BARE_BYTES = sizeof bare_line - 1 + WHEN_TEXT_BYTES, SHARD_DIGITS_MIN = 4 };
 
@@ -211,14 +211,14 @@ static bool is_claim(const char *line, size_t bytes)
 uint64_t json_unplaced_bytes(
 	const char *key, size_t key_bytes, const void *payload, size_t bytes, bool claimed)
 {
-	if (claimed && is_claim(payload, bytes)) /* all of the line but its outer braces */
+	if (claimed && is_claim(payload, bytes)) /* the whole line without its outer braces */
 		return BARE_BYTES + key_member_bytes(key, key_bytes) + bytes - 2;
 	struct json_scan scan = {0};
 	json_scan(&scan, payload, bytes);
 	return json_unplaced_scanned_bytes(key, key_bytes, &scan);
 }
 
-/* Text that is no UTF-8 as a whole: in some of its lines, or in all. */
+/* For text of which one line or more is not UTF-8. */
 static uint64_t mixed_members_bytes(const char *text, size_t bytes)
 {
 	uint64_t sum = 0;
@@ -241,7 +241,7 @@ uint64_t json_unplaced_text_bytes(
 	json_scan(&scan, text, bytes);
 	if (!json_scan_is_utf8(&scan))
 		return sum + mixed_members_bytes(text, bytes);
-	/* A newline was counted as a byte with an escape. */
+	/* The scan counted each newline as a byte with an escape. */
 	return sum + bytes + scan.escape_bytes +
 	       records * (payload_member_bytes(&(struct json_scan){0}) - UINT64_C(2));
 }
@@ -252,13 +252,13 @@ static unsigned shard_digits(uint32_t shard)
 	return digits < SHARD_DIGITS_MIN ? SHARD_DIGITS_MIN : digits;
 }
 
-/* Digits of the numbers from `first` on, in all. */
+/* The sum of the digits of `count` numbers from `first` on. */
 static uint64_t run_digits(uint64_t first, uint64_t count)
 {
 	uint64_t sum = 0;
 	while (count) {
 		unsigned digits = json_digits(first);
-		uint64_t next = 1; /* with one digit more */
+		uint64_t next = 1; /* the first number with one digit more */
 		for (unsigned i = 0; i < digits && next <= UINT64_MAX / 10; i++)
 			next *= 10;
 		uint64_t run = next > first && next - first < count ? next - first : count;
@@ -339,7 +339,7 @@ static int append_escape(struct buf *out, uint8_t c)
 	return buf_append(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
-/* How many bytes at the beginning need no escape. */
+/* Counts the bytes at the beginning that need no escape. */
 static size_t plain_run(const uint8_t *p, size_t n)
 {
 	size_t i = 0;
@@ -371,7 +371,7 @@ static int append_escaped(struct buf *out, const uint8_t *p, size_t n)
 	return r;
 }
 
-/* One group of 1 to 3 bytes. */
+/* Encodes one group of 1 to 3 bytes. */
 static void encode_group(char text[4], const uint8_t *p, size_t n)
 {
 	static const char digits[] =
@@ -417,7 +417,7 @@ static char *put_text(char *at, const char *text)
 	return at + bytes;
 }
 
-/* With at least so many digits. */
+/* Writes at least `width` digits. */
 static char *put_number(char *at, uint64_t number, unsigned width)
 {
 	unsigned digits = json_digits(number);
@@ -428,7 +428,7 @@ static char *put_number(char *at, uint64_t number, unsigned width)
 	return at + digits;
 }
 
-/* All before the payload member. */
+/* Appends everything before the payload member. */
 static int append_start(struct buf *out, const struct json_record *record)
 {
 	enum { START_MAX = 160 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ten to this fits into 64 bits, and no record has more elements. */
+/* An index of so many digits fits in 64 bits, and no record has more elements. */
 enum { INDEX_DIGITS_MAX = 18 };
 
 struct key_rule_token {
@@ -51,8 +51,7 @@ static void token_set_index(struct key_rule_token *token)
 	token->index = index;
 }
 
-/* Unescapes the step at `from`, which is behind its slash, to `to`; returns the next slash or end.
- */
+/* Unescapes the step behind a slash, from `from` to `to`. Returns the next slash, or the end. */
 static const char *token_parse(const char *from, char *to, struct key_rule_token *ret_token)
 {
 	struct key_rule_token token = {.name = to};
@@ -145,7 +144,7 @@ static inline void skip_space(struct cursor *c)
 		c->at++;
 }
 
-/* The first quote, backslash or control character, or the end. */
+/* Finds the first quote, backslash or control character, or the end. */
 static inline const char *find_special(const char *at, const char *end)
 {
 	for (; end - at >= 8; at += 8) {
@@ -153,7 +152,7 @@ static inline const char *find_special(const char *at, const char *end)
 		uint64_t quote = (word ^ LANES('"')) - LANES(1);
 		uint64_t backslash = (word ^ LANES('\\')) - LANES(1);
 		uint64_t control = word - LANES(0x20);
-		/* A borrow can mark a lane only above one that is truly marked. */
+		/* A borrow marks only lanes above a rightly marked one, so the lowest mark is right. */
 		uint64_t marks = (quote | backslash | control) & ~word & LANES(0x80);
 		if (marks)
 			return at + __builtin_ctzll(marks) / 8;
@@ -184,7 +183,7 @@ static bool skip_escape(struct cursor *c)
 	return true;
 }
 
-/* The text between two quotes, as it stands in the record. */
+/* The text between two quotes, still escaped. */
 struct body {
 	const char *at;
 	size_t bytes;
@@ -218,7 +217,7 @@ static uint32_t hex_unit(const char *at)
 	return unit;
 }
 
-/* The character of \uXXXX at *at, which it moves; 0: NUL or half a surrogate pair. */
+/* Decodes \uXXXX at *at and moves *at. Returns 0 for NUL and for half a surrogate pair. */
 static uint32_t unescape_unicode(const char **at, const char *end)
 {
 	uint32_t unit = hex_unit(*at + 2);
@@ -234,7 +233,7 @@ static uint32_t unescape_unicode(const char **at, const char *end)
 	return 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* Takes a byte or an escape of a string's body; returns the bytes it stands for, 0: none. */
+/* Decodes one byte or escape to `out`. Returns how many bytes that is; 0: it is not valid. */
 static size_t unescape(const char **at, const char *end, char out[4])
 {
 	if (**at != '\\') {
@@ -392,8 +391,8 @@ static enum walk walk_array(struct cursor *c, const struct key_rule_token *token
 }
 
 /*
- * Goes through an object or array to the value of a member or element, or to its end. `depth` is
- * how many it lies in; KEY_RULE_JSON_DEPTH_MAX bounds the recursion through skip_value().
+ * Walks an object or array to the value of a member or element, or to its end. `depth` is the
+ * number of containers around it. KEY_RULE_JSON_DEPTH_MAX bounds the recursion in skip_value().
  */
 static enum walk walk_container(struct cursor *c, const struct key_rule_token *token, int depth)
 {
@@ -426,7 +425,7 @@ static bool bare_key(struct cursor *c, struct body *ret_key)
 	if (peek(c) == 'n' || !skip_bare(c))
 		return false;
 	key.bytes = (size_t)(c->at - key.at);
-	/* A bare value ends only where a delimiter or the record's end follows. */
+	/* A delimiter or the record's end must follow a bare value. */
 	if (c->at < c->end && (!*c->at || !strchr(" \t\r\n,]}", *c->at)))
 		return false;
 	*ret_key = key;
@@ -461,7 +460,7 @@ static bool find_field(const struct key_rule *rule, const struct cursor *c, stru
 			return false;
 		at = separator + separator_bytes;
 	}
-	/* A field that does not end within this is no key, however long the record. */
+	/* A field that does not end within this reach is too long for a key. */
 	size_t left = (size_t)(c->end - at), reach = SFS_KEY_MAX_BYTES + 1 + separator_bytes;
 	separator = find_separator(rule, at, left < reach ? left : reach);
 	if (!separator && left > reach)

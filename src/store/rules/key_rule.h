@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rule by which `put` finds a record's partition key: a JSON pointer (RFC 6901), a field
- * between separators, or none. It runs on every record of the append path, so it looks only as far
- * as it must and builds no tree: the JSON before the value is checked for form, what follows is
- * not looked at; of duplicate members the first counts.
+ * between separators, or none. It runs for every record of the append path, so it builds no tree
+ * and stops at the value. It checks the syntax of the JSON up to there, and ignores what follows.
+ * The first of duplicate members counts.
  */
 #ifndef STORE_KEY_RULE_H
 #define STORE_KEY_RULE_H
@@ -18,7 +18,7 @@ struct key_rule_token; /* one unescaped step of a pointer */
 
 struct key_rule {
 	enum key_rule_kind kind;
-	char *pointer;		       /* JSON: as it was given; "" is the whole record */
+	char *pointer;		       /* JSON: as given; "" is the whole record */
 	struct key_rule_token *tokens; /* JSON: its steps */
 	size_t token_count;
 	uint32_t field;				    /* FIELD: counted from 1 */
@@ -33,10 +33,12 @@ int key_rule_copy(const struct key_rule *from, struct key_rule *ret_rule);
 void key_rule_fini(struct key_rule *rule);
 
 /*
- * Finds the key of a record (without its newline; a CR at the end belongs to it, except that the
- * last field of a FIELD rule does not include it). The key lies in the record or in `scratch`. A
- * JSON string is unescaped; a number, true and false count as their text as written; null, objects
- * and arrays are no keys. -ENOENT: none, or not a valid one (sfs_key_valid()).
+ * Finds the key of a record, which comes without its newline. The key lies in the record or in
+ * `scratch`.
+ *   JSON   A string is unescaped. A number, true and false keep their text. Null, objects and arrays
+ *          are no keys.
+ *   FIELD  The last field does not include a CR at the end of the record.
+ * -ENOENT: there is no key, or it is not valid (sfs_key_valid()).
  */
 int key_rule_find(const struct key_rule *rule, const char *record, size_t bytes,
 	char scratch[SFS_KEY_MAX_BYTES], const char **ret_key, size_t *ret_key_bytes);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOURS_MAX UINT64_C(1000000000) /* in milliseconds it still fits 64 bits, after any sum */
+#define HOURS_MAX UINT64_C(1000000000) /* in milliseconds, plus any time, it fits 64 bits */
 #define BYTES_MAX (UINT64_C(1) << 62)
 
 enum { JSON_BYTES_MAX = 64 << 10, JSON_DEPTH_MAX = 64 };
@@ -68,7 +68,7 @@ bool settings_claims(const struct settings *settings, uint64_t record_bytes)
 	       record_bytes > settings->threshold_bytes;
 }
 
-/* The line may quote what a user wrote: nothing in it may break or forge a line of a log. */
+/* Keeps printable ASCII alone: the reason may quote the user, and must not forge a log line. */
 __attribute__((format(printf, 2, 3))) static int refuse(
 	struct sfs_diag *diag, const char *format, ...)
 {
@@ -99,7 +99,7 @@ static int get_number(const json_t *value, const char *name, uint64_t min, uint6
 	return 0;
 }
 
-/* The place of a JSON string among `count` words; -ENOENT. */
+/* The index of a JSON string among `count` words, or -ENOENT. */
 static int find_word(const json_t *value, const char *const *words, size_t count)
 {
 	if (json_typeof(value) != JSON_STRING)
@@ -205,7 +205,7 @@ static int make_field_rule(const json_t *field, const json_t *separator, struct 
 	return 0;
 }
 
-/* A member that is null is one that is not there (RFC 7386). */
+/* A null member counts as absent (RFC 7386). */
 static const json_t *get_member(const json_t *object, const char *name)
 {
 	const json_t *value = json_object_get(object, name);
@@ -349,7 +349,7 @@ static int merge_settings(const struct settings *base, const json_t *object, str
 	return 0;
 }
 
-/* Whether brackets nest too deep for a parser that recurses into them. */
+/* Whether brackets nest too deep for a parser that recurses. */
 static bool too_deep(const char *json, size_t bytes)
 {
 	int depth = 0;
@@ -374,7 +374,7 @@ int settings_patch(const struct settings *base, const char *json, size_t bytes,
 {
 	if (bytes > JSON_BYTES_MAX)
 		return refuse(diag, "not one JSON object: over %d bytes", JSON_BYTES_MAX);
-	if (bytes && memchr(json, '\0', bytes)) /* jansson passes over one behind a number */
+	if (bytes && memchr(json, '\0', bytes)) /* jansson accepts a NUL behind a number */
 		return refuse(diag, "not one JSON object: has a NUL");
 	if (too_deep(json, bytes))
 		return refuse(diag, "not one JSON object: nests deeper than %d", JSON_DEPTH_MAX);

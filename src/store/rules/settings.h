@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream's settings: plain values, checked once when they come in as JSON. Used for
- * stream.json's "settings", for config and for the store's defaults alike.
+ * A stream's settings: plain values, checked once when JSON is parsed into them. They serve the
+ * "settings" of stream.json, the config of a stream, and the store's defaults.
  */
 #ifndef STORE_SETTINGS_H
 #define STORE_SETTINGS_H
@@ -28,29 +28,30 @@ struct settings {
 
 /* The built-in defaults: one shard, claim-check over 1 MiB, 5 GiB at most, lz4, 1000 ms. */
 void settings_init(struct settings *settings);
-void settings_fini(struct settings *settings); /* frees what the key rule holds */
+void settings_fini(struct settings *settings); /* frees the key rule's memory */
 int settings_copy(const struct settings *from, struct settings *ret_settings);
 
 /*
- * Whether a record of this many bytes, without its newline, is taken: 0; -EFBIG: it is over
- * max_record_bytes; -EMSGSIZE: it is over the threshold, and large records are refused.
+ * Checks the size of a record, without its newline. 0: the stream accepts it. -EFBIG: it is over
+ * max_record_bytes. -EMSGSIZE: it is over the threshold, and large records are rejected.
  */
 int settings_admit(const struct settings *settings, uint64_t record_bytes);
-/* Whether the payload of such a record becomes a blob, and a claim check stands for it. */
+/* Whether the payload of such a record becomes a blob, with a claim check as the record. */
 bool settings_claims(const struct settings *settings, uint64_t record_bytes);
 
 /*
- * Merges a JSON text into `base` by RFC 7386: a member of null goes back to the built-in default;
- * objects (large_records) merge; "key" is replaced as a whole. -EINVAL with `diag` for anything
- * that is not exactly one JSON object (depth <= 64, size <= 64 KiB, no duplicate members), unknown
- * members, wrong types, values out of range. -ENOMEM.
+ * Merges a JSON text into `base` (RFC 7386). A null member goes back to the built-in default;
+ * objects (large_records) merge; "key" is replaced as a whole.
+ *   -EINVAL  with `diag`: not exactly one JSON object (depth <= 64, size <= 64 KiB, no duplicate
+ *            members), an unknown member, a wrong type, or a value out of range
+ *   -ENOMEM
  */
 int settings_patch(const struct settings *base, const char *json, size_t bytes,
 	struct sfs_diag *diag, struct settings *ret_settings);
 
-/* The same from a parsed object, onto the built-in defaults. */
+/* Merges a parsed object into the built-in defaults in the same way. */
 int settings_from_json(const json_t *object, struct sfs_diag *diag, struct settings *ret_settings);
-/* All settings; a new reference, NULL: no memory. "key" is null without a rule. */
+/* All settings as a new reference. NULL: no memory. "key" is null without a rule. */
 json_t *settings_to_json(const struct settings *settings);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Appending. Begin takes append_lock and makes the active segment ready. A chunk gets its place in
- * the order, one pwritev(2) puts it behind the last one, and it enters the index. Commit publishes
- * the new end; abort cuts the file back to where the append began.
+ * Appending. Begin takes append_lock and makes the active segment ready. Each chunk gets its place
+ * in the order; one pwritev(2) writes it behind the last one; then it enters the index. Commit
+ * publishes the new end. Abort cuts the file back to where the append began.
  *
  * Invariants:
  *  1. One append of a shard runs at a time: append_lock is held from begin to commit or abort.
@@ -11,18 +11,18 @@
  *  3. The published end is never behind the index's end. The two are equal when no append runs.
  *  4. Nothing of an append is visible before commit: only commit moves the published end.
  *  5. After abort the file and the index are as they were at begin (the mark). If the file cannot
- *     be cut the shard fails; what is behind its last good chunk is a torn tail, which recovery
- *     cuts.
+ *     be cut, the shard fails. What is behind its last good chunk is then a torn tail, and recovery
+ *     cuts it.
  *  6. Chunks stand side by side: each begins where the index ends, in the text and in the file.
  *  7. Arrival times never step back, whatever the clock does.
- *  8. A chunk notes how far the shard was durable when its append began. The note may lag, as
- *     synced_offset only rises; it must never be ahead, as recovery takes damage before it for
- *     damage and not for a torn tail.
- *  9. A failed shard takes no more. Lack of space fails the append; any other error of a write
- *     fails the shard.
+ *  8. A chunk's header holds how far the shard was durable when its append began. The value may
+ *     lag, as synced_offset only rises. It must never be ahead: recovery treats a bad chunk below
+ *     it as damage, never as a torn tail.
+ *  9. A failed shard accepts no append. Lack of space fails the append; any other write error fails
+ *     the shard.
  *
- * Ordering and storing are two halves: order_next() takes the order from the shard, store_chunk()
- * works with any order it is handed.
+ * Ordering and storing are separate: order_next() takes the order from the shard, and store_chunk()
+ * works with any order.
  */
 #include "append.h"
 
@@ -36,9 +36,9 @@
 #include <inttypes.h>
 
 /*
- * A sealed segment keeps its descriptor until it is synced: the kernel reports a failed write only
- * through descriptors that were open then. When half of the room for such segments is taken, a sync
- * is asked for. An append that is quicker than the disk syncs the segment itself.
+ * Keeps the descriptor of a sealed segment until it is synced: the kernel reports a failed write
+ * only through descriptors that were open at the time. When half of the room for such segments is
+ * taken, a sync is queued. When all of it is taken, the append syncs the segment itself.
  */
 static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 {
@@ -59,7 +59,6 @@ static int keep_unsynced(struct sfs_shard *shard, struct segment *sealed)
 	return r;
 }
 
-/* The full active segment becomes one of the sealed ones. */
 static int seal_active(struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->append_lock);
@@ -97,7 +96,7 @@ static bool active_is_full(const struct sfs_shard *shard)
 	       index->end.at.offset - shard->active->base_offset >= env->segment_bytes;
 }
 
-/* Makes the file that the next chunk begins. */
+/* Creates the segment file that begins with the next chunk. */
 static int begin_segment_locked(struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->lock);
@@ -105,7 +104,7 @@ static int begin_segment_locked(struct sfs_shard *shard)
 	char path[SHARD_PATH_MAX];
 	shard_segment_path(shard, path, shard->end.offset, SEGMENT_SUFFIX);
 	_cleanup_close_ int fd = -1;
-	/* A file of that name can only be one that was begun and never written. */
+	/* If the file exists, it was created and never written. */
 	int r = disk_open(&env->disk, env->streams_dir, path, O_RDWR | O_CREAT, &fd);
 	if (r == 0)
 		r = disk_truncate(&env->disk, fd, 0);
@@ -135,7 +134,7 @@ static bool is_failed(struct sfs_shard *shard)
 	return shard->failed;
 }
 
-/* Opens the file that the next chunk goes to, and marks where that is. */
+/* Opens the segment for the next chunk, and marks where the append begins. */
 static int prepare_active(struct sfs_shard *shard)
 {
 	ASSERT_LOCKED(&shard->append_lock);
@@ -161,7 +160,7 @@ static int prepare_active(struct sfs_shard *shard)
 
 int shard_append_begin(struct sfs_shard *shard)
 {
-	ASSERT_RDLOCKED(&shard->home->lock); /* so `closed` and `removed` stay what they are */
+	ASSERT_RDLOCKED(&shard->home->lock); /* `closed` and `removed` cannot change */
 	if (shard->env->read_only || shard->closed)
 		return -EROFS;
 	if (shard->removed || shard->home->removed)
@@ -180,7 +179,7 @@ int shard_append_begin(struct sfs_shard *shard)
 	return r;
 }
 
-/* Where the next chunk goes, and when it came. */
+/* The position and the arrival time of the next chunk. */
 static struct chunk_order order_next(const struct sfs_shard *shard)
 {
 	const struct index *index = &shard->active->index;
@@ -196,7 +195,7 @@ static struct chunk_order order_next(const struct sfs_shard *shard)
 	};
 }
 
-/* The place that the JSON lines of the chunk's records give. */
+/* The place that stands in the JSON lines of the chunk's records. */
 static struct json_place place_of(
 	const struct sfs_shard *shard, const struct chunk_order *order, bool continues)
 {
@@ -213,7 +212,7 @@ static struct json_place place_of(
 	};
 }
 
-/* Puts an ordered chunk into the local segment. */
+/* Writes an ordered chunk to the active segment, and adds it to the index. */
 static int store_chunk(struct sfs_shard *shard, const struct chunk *chunk, struct iovec iov[2])
 {
 	struct segment *active = shard->active;

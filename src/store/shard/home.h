@@ -3,8 +3,8 @@
  * The home of a stream's shards: what a stream and its shards share. The stream owns it; a shard
  * borrows it for its whole life.
  *
- * The name and `removed` change with both locks held exclusively, so holding either one shared is
- * enough to read them. Everything else changes under `lock`.
+ * The name and `removed` change only with both locks held exclusively. To read them, hold either
+ * lock shared. Everything else changes under `lock`.
  */
 #ifndef SHARD_HOME_H
 #define SHARD_HOME_H
@@ -18,19 +18,19 @@
 #include <stdbool.h>
 
 struct home {
-	pthread_rwlock_t lock; /* the stream's: shard table, settings, name; appends share it */
+	pthread_rwlock_t lock; /* guards shard table, settings and name; appends hold it shared */
 	pthread_rwlock_t path_lock; /* held shared while a file below the directory is opened */
 	bool removed;
 	char name[SFS_NAME_MAX + 1]; /* of the directory below streams/ */
-	struct settings settings;    /* change under the stream's change_lock, too */
+	struct settings settings;    /* a change also holds the stream's change_lock */
 	struct stream_metrics metrics;
-	atomic_uint shard_serial; /* the next shard object's */
+	atomic_uint shard_serial; /* of the next shard object */
 };
 
 void home_init(struct home *home, const char *name);
 void home_fini(struct home *home);
 
-/* Copies the present name. Takes path_lock; the caller may hold any lock but that. */
+/* Copies the present name. Takes path_lock; the caller may hold any other lock. */
 void home_name(struct home *home, char name[SFS_NAME_MAX + 1]);
 
 #endif

@@ -21,8 +21,8 @@ struct horizon horizon_at_end(struct sfs_shard *shard)
 }
 
 /*
- * The place of a record that begins inside of a chunk: its JSON offset is where the chunk's ends,
- * less the lines of the records from it on that end in the chunk.
+ * The place of a record that begins inside a chunk. Its JSON offset is the chunk's JSON end, less
+ * the JSON lines from this record on that end in the chunk.
  */
 static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct chunk_place *chunk,
 	struct horizon *ret_horizon)
@@ -50,7 +50,6 @@ static int horizon_in_chunk(struct cursor *cursor, uint64_t offset, const struct
 	return 0;
 }
 
-/* -EINVAL: past the end, or no record begins there. What is below the horizon is the horizon. */
 int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *ret_horizon)
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);
@@ -64,7 +63,7 @@ int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *
 	int r = shard_chunk_at(shard, offset, &chunk);
 	if (r < 0)
 		return r;
-	segment_unref(chunk.segment); /* merging may replace it: what it says is enough */
+	segment_unref(chunk.segment); /* merging may replace it; the chunk's place stays right */
 	const struct index_item *item = &chunk.item;
 	if (item->start.offset == offset && !(item->flags & INDEX_CONTINUES)) {
 		*ret_horizon = (struct horizon){item->start, item->arrival_ms};
@@ -78,7 +77,7 @@ int horizon_at_offset(struct sfs_shard *shard, uint64_t offset, struct horizon *
 	return r;
 }
 
-/* What is damaged is passed over. -EBADMSG: nothing else is left. */
+/* Skips damage. -EBADMSG: only damage is left. */
 static int offset_of_sequence(
 	struct sfs_shard *shard, uint64_t sequence, uint64_t from, uint64_t *ret_offset)
 {
@@ -101,7 +100,6 @@ static int offset_of_sequence(
 	return r == -ENODATA ? -EBADMSG : r;
 }
 
-/* What is past the end is the end. */
 int horizon_at_sequence(struct sfs_shard *shard, uint64_t sequence, struct horizon *ret_horizon)
 {
 	struct horizon now = horizon_now(shard), end = horizon_at_end(shard);

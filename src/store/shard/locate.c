@@ -13,7 +13,7 @@ static uint64_t count_newlines(const uint8_t *text, size_t bytes)
 	return count;
 }
 
-/* Inside a chunk that begins at item->start.offset. */
+/* The offset lies behind the first record of the chunk. */
 static int sequence_within(struct sfs_shard *shard, const struct index_item *item, uint64_t offset,
 	uint64_t *ret_sequence)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What all shards of a store share: the disk and its directory, limits, caches, counters, the
- * syncer, and the callbacks through which a shard reaches what stands above it. The store owns it
- * and sets it up before the first shard exists; after that only what has a lock or is atomic
- * changes.
+ * syncer, and callbacks to the rooms above. The store owns it and sets it up before the first shard
+ * exists. After that only members that are atomic or have a lock of their own change.
  */
 #ifndef SHARD_SHARD_ENV_H
 #define SHARD_SHARD_ENV_H
@@ -23,10 +22,10 @@ struct syncer;
 
 struct shard_env {
 	struct disk disk;
-	int streams_dir; /* paths of shards begin here */
+	int streams_dir; /* paths of shards are relative to it */
 	bool read_only;
 	uint64_t segment_bytes;	 /* text after which a segment is sealed */
-	uint32_t segment_chunks; /* ... or chunks, which bounds its index */
+	uint32_t segment_chunks; /* ... or chunks; this bounds its index */
 	struct lru *segments;	 /* sealed ones, by shard tag and base */
 	struct lru *chunks;	 /* struct chunk_text, by segment uid and file offset */
 	struct active_files active_files;
@@ -37,9 +36,9 @@ struct shard_env {
 	void (*report)(void *context, enum sfs_severity severity, const char *line);
 	void *report_context;
 
-	/* A segment was sealed and has no index file yet. NULL: nobody makes one. */
+	/* A segment was sealed and has no index file yet. NULL: none is made. */
 	void (*sealed)(struct sfs_shard *shard, uint64_t base_offset);
-	/* A reference to a shard is one to its owner. `try_ref` fails where there is none yet. */
+	/* A reference to a shard is one to its owner. `try_ref` fails if the owner has none yet. */
 	void (*owner_ref)(struct sfs_shard *shard);
 	bool (*owner_try_ref)(struct sfs_shard *shard);
 	void (*owner_unref)(struct sfs_shard *shard);

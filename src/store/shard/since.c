@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-/* The record within the chunk in which the time lies, or the one behind it. */
+/* Finds the first record of the chunk that arrived at the time or later, or the one behind it. */
 static int since_in_chunk(struct sfs_shard *shard, uint64_t since_ms,
 	const struct chunk_found *chunk, uint64_t *ret_offset)
 {

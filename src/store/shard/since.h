@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where in a shard a time is, or a byte of its JSON. Arrival times of a shard never decrease, and
- * JSON offsets do not either: chunk_search.h finds the chunk, and at most this one is decoded. The
+ * Finds the place of a time, or of a byte of the JSON, in a shard. Neither arrival times nor JSON
+ * offsets decrease in a shard: chunk_search.h finds the chunk, and at most this one is decoded. The
  * shard is open.
  */
 #ifndef STORE_SINCE_H
@@ -10,16 +10,16 @@
 #include "shard.h"
 
 /*
- * Text offset of the first retained record that arrived at or after `since_ms`; or of damage in
- * which it may be. -ENODATA: there is none yet.
+ * The text offset of the first retained record that arrived at or after `since_ms`, or of damage
+ * that may hold it. -ENODATA: there is none yet.
  */
 int shard_since(struct sfs_shard *shard, uint64_t since_ms, uint64_t *ret_offset);
 
-/* The chunk whose records' lines of JSON, [json_offset, json_end), hold a JSON offset. */
+/* A chunk that holds a JSON offset: the JSON lines of its records are [json_offset, json_end). */
 struct json_chunk {
-	uint64_t text_offset; /* at which the first of these records begins */
+	uint64_t text_offset; /* where the first of these records begins */
 	uint64_t json_offset, json_end;
-	bool damaged; /* it, or where its first record began; the offsets before are void */
+	bool damaged; /* the chunk, or the start of its first record; then the offsets are void */
 };
 /* For an offset below the shard's JSON size. */
 int shard_json_place(struct sfs_shard *shard, uint64_t json_offset, struct json_chunk *ret_chunk);

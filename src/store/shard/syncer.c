@@ -14,13 +14,18 @@
  *              |      after_sync()        v
  *              +----------------------- AGAIN    queued and running, but in no queue
  *
- * A sync takes all waiters that there are when it begins, so those that come later make it AGAIN.
- * It syncs sealed segments, the active one, then the directory; writes the watermark; publishes
- * synced_offset; makes a horizon durable and publishes it; answers the waiters.
+ * A sync takes the waiters that are there when it begins. A waiter that comes later makes it AGAIN.
+ * One sync takes these steps:
  *
- * A shard that grew is planned: flush_due() comes once in a flush interval. It queues a sync while
- * there is unsynced text; then one that makes the watermark itself durable (it settles); then the
- * plan ends until the next append.
+ *   1. It syncs the sealed segments, the active one, then the directory.
+ *   2. It writes the watermark.
+ *   3. It publishes synced_offset.
+ *   4. If a trim waits, it makes the horizon durable and publishes it.
+ *   5. It calls back the waiters.
+ *
+ * When a shard grows, a flush is planned: flush_due() runs for it once in each flush interval. It
+ * queues a sync as long as there is unsynced text. The next one makes the watermark itself durable
+ * (it settles). Then the plan ends until the next append.
  */
 #include "syncer.h"
 
@@ -42,7 +47,7 @@ struct syncer {
 	pthread_cond_t tick;  /* the flush tree has a new first, or it is time to stop */
 	pthread_cond_t idle;  /* a sync ended */
 	bool stop;
-	struct sfs_shard *flushing; /* that the flusher has in its hands */
+	struct sfs_shard *flushing; /* flush_due() runs for it */
 	STAILQ_HEAD(, sfs_shard) queue;
 	struct flush_tree flushes;
 	pthread_t threads[SYNC_THREADS], flusher;
@@ -148,10 +153,10 @@ int shard_add_unsynced_locked(struct sfs_shard *shard, struct segment *segment)
 /* What one sync has to do, taken out of the shard under its lock. */
 struct sync_job {
 	struct sync_waiters waiters;
-	struct segment **files; /* counted */
+	struct segment **files; /* each is a reference */
 	size_t file_count;
 	int dir;		/* the shard's directory if it has to be synced too, or -1 */
-	struct position target; /* what is published, and durable afterwards */
+	struct position target; /* the published end; durable up to here afterwards */
 };
 
 static void take_waiters_locked(struct sfs_shard *shard, struct sync_job *job)
@@ -231,8 +236,8 @@ static void set_watermark_unsynced(struct sfs_shard *shard, bool unsynced)
 }
 
 /*
- * The watermark follows the sync. It may lag, so a failure to write it is no failure of the sync;
- * it is written again after the next one.
+ * Writes the watermark after the sync. The watermark may lag, so a failed write does not fail the
+ * sync. The next sync writes it again.
  */
 static void write_watermark(struct sfs_shard *shard, const struct sync_job *job)
 {
@@ -267,13 +272,14 @@ static void finish_job(struct sfs_shard *shard, struct sync_job *job, int synced
 	}
 }
 
-/* Makes what is published durable. A sync that fails fails the shard. */
+/* Makes what is published durable. A failed sync fails the shard. */
 static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 {
 	pthread_mutex_lock(&shard->lock);
 	while (shard->sync.dir_unsynced && job->dir < 0) { /* a segment can begin at any moment */
 		pthread_mutex_unlock(&shard->lock);
-		int r = open_directory(shard, &job->dir); /* that it fails harms nothing yet */
+		int r = open_directory(
+			shard, &job->dir); /* an error here does not fail the shard */
 		if (r < 0)
 			return r;
 		pthread_mutex_lock(&shard->lock);
@@ -293,7 +299,7 @@ static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 	return r < 0 ? -EIO : 0;
 }
 
-/* Its entry too: the file may have been made after the directory was last synced. */
+/* Syncs the directory once: the watermark may have been created after its last sync. */
 static int sync_watermark_entry(struct sfs_shard *shard)
 {
 	_cleanup_close_ int dir = -1;
@@ -306,7 +312,7 @@ static int sync_watermark_entry(struct sfs_shard *shard)
 	return r;
 }
 
-/* An idle shard's watermark is made durable too, and needs no descriptor then. */
+/* Makes an idle shard's watermark durable. Then the shard needs no descriptor for it. */
 static void settle_watermark(struct sfs_shard *shard)
 {
 	if (shard->sync.watermark_fd < 0 && open_watermark(shard, &shard->sync.watermark_fd) < 0)
@@ -320,7 +326,7 @@ static void settle_watermark(struct sfs_shard *shard)
 		shard->sync.watermark.synced.offset);
 }
 
-/* What was written is durable, and the horizon in it counts. */
+/* The watermark is durable, so its horizon counts from now on. */
 static void publish_horizon(
 	struct sfs_shard *shard, const struct watermark *watermark, const struct horizon *to)
 {
@@ -334,9 +340,8 @@ static void publish_horizon(
 }
 
 /*
- * A horizon that was asked for: written behind the sync of all that is before it, and durable
- * before it is published. That it fails is no failure of the shard, nor of those that wait for a
- * sync.
+ * Makes a requested horizon durable, then publishes it. All text before it is synced already. A
+ * failure fails the trim only: neither the shard nor the calls that wait for a sync.
  */
 static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 {
@@ -362,7 +367,7 @@ static int sync_horizon(struct sfs_shard *shard, const struct horizon *to)
 	return r;
 }
 
-/* One sync; `running` is set, so there is one at a time. Only this writes watermarks. */
+/* One sync. `running` is set, so a shard has one at a time. Only a sync writes watermarks. */
 static int sync_shard(struct sfs_shard *shard)
 {
 	struct sync_job job = {.dir = -1};
@@ -387,7 +392,7 @@ static int sync_shard(struct sfs_shard *shard)
 	return r;
 }
 
-/* Again, if it was asked for meanwhile. */
+/* Queues the shard again if another sync was requested meanwhile. */
 static void after_sync(struct syncer *syncer, struct sfs_shard *shard)
 {
 	SCOPED_LOCK(&syncer->lock);
@@ -412,7 +417,7 @@ static void *sync_thread(void *context)
 		STAILQ_REMOVE_HEAD(&syncer->queue, sync.queue_link);
 		shard->sync.queued = false;
 		shard->sync.running = true;
-		sfs_shard_ref(shard); /* a waiter may have had the last one of a removed stream */
+		sfs_shard_ref(shard); /* a waiter may hold the last reference to a removed stream */
 		pthread_mutex_unlock(&syncer->lock);
 		(void)sync_shard(shard);
 		after_sync(syncer, shard);
@@ -424,8 +429,8 @@ static void *sync_thread(void *context)
 }
 
 /*
- * A shard's flush is due: sync it. While it goes on growing it stays planned; when it has not
- * grown for an interval, the watermark is made durable and that was it.
+ * A shard's flush is due: queue a sync. While the shard grows, its flush stays planned. After an
+ * interval without growth the sync makes the watermark durable, and the plan ends.
  */
 static void flush_due(struct syncer *syncer, struct sfs_shard *shard)
 {
@@ -546,7 +551,7 @@ static void add_waiter_locked(struct sfs_shard *shard, struct sync_waiter *waite
 	syncer_hurry_locked(shard);
 }
 
-/* The horizon is wanted from the same moment on from which the waiter waits. */
+/* Sets the horizon and adds its waiter in one step, so that one sync takes both. */
 void syncer_request_horizon(struct sfs_shard *shard, const struct horizon *to, struct buf *page,
 	void (*done)(void *context, int result), void *context)
 {
