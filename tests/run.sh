@@ -7,7 +7,8 @@
 #
 #   tests/run.sh [--quick] [--long]
 #     --quick   leave the sanitizers out
-#     --long    long crash and soak runs (sets STREAMFS_LONG=1)
+#     --long    long crash and soak runs, and every point of a fault under the sanitizers, too
+#               (sets STREAMFS_LONG=1)
 #
 # As many tests run at a time as there are processors, and one more, since many of them wait;
 # STREAMFS_JOBS says otherwise.

@@ -4,6 +4,7 @@
 #define TESTS_TESTDISK_H
 
 #include "disk.h"
+#include "stride.h"
 
 #include <check.h>
 #include <errno.h>

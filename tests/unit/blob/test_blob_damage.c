@@ -503,7 +503,7 @@ START_TEST(any_failed_call_of_a_reader_is_told)
 	uint8_t *data = fill(27, 2 * MIB + 5, 5);
 	put_done(hex);
 	flip(hex, chunk_at(hex, 1)); /* so that it has to search */
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1;; n += stride()) {
 		struct fault fault;
 		struct blob *blob = NULL;
 		uint8_t got[10];
@@ -565,7 +565,7 @@ START_TEST(any_failed_call_of_a_walk_is_told_and_can_be_retried)
 {
 	static const int left[] = {1, 3, 0};
 	char kept[65];
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1;; n += stride()) {
 		struct fault fault;
 		prepare_removal(kept);
 		fault_init(&fault, n, -EIO);

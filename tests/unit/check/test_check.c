@@ -274,7 +274,7 @@ START_TEST(a_damaged_or_stale_index_is_made_anew)
 	start(&f);
 	nth_file(&f, A0, ".idx", 0, index);
 	shell("md5sum \"$1\" > \"$2.md5\"", path_of(&f, index, from), f.dir.path);
-	for (off_t i = 0; i < size_of(&f, index); i++) {
+	for (off_t i = 0; i < size_of(&f, index); i += stride()) {
 		flip(&f, index, i);
 		assert_repairable(&f, ".idx: not the index of its segment");
 		shell("md5sum -c --quiet \"$2.md5\"", "", f.dir.path);
@@ -299,7 +299,7 @@ START_TEST(a_damaged_watermark_is_made_anew)
 	struct fixture f;
 	start(&f);
 	off_t size = size_of(&f, B0 "/synced");
-	for (off_t i = 0; i < size; i++) {
+	for (off_t i = 0; i < size; i += stride()) {
 		flip(&f, B0 "/synced", i);
 		assert_repairable(&f, B0 "/synced: ");
 		restore(&f);
@@ -486,10 +486,10 @@ START_TEST(whatever_stands_in_a_files_place_is_found)
 	char *const roots[] = {f.copy, NULL};
 	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	FTSENT *e;
-	unsigned tried = 0;
+	unsigned files = 0;
 	while ((e = fts_read(fts))) {
 		char path[PATH_BYTES];
-		if (e->fts_info != FTS_F || strstr(e->fts_path, "/lock"))
+		if (e->fts_info != FTS_F || strstr(e->fts_path, "/lock") || files++ % stride())
 			continue;
 		path_of(&f, e->fts_path + strlen(f.copy) + 1, path);
 		for (int kind = 0; kind < 4; kind++) {
@@ -506,11 +506,10 @@ START_TEST(whatever_stands_in_a_files_place_is_found)
 			ck_assert_msg(found || gone, "%s %d: %s", path, kind, said(&f));
 			ck_assert_msg(found != gone, "%s %d: %s", path, kind, said(&f));
 			(void)run_check(&f, true, NULL);
-			tried++;
 		}
 	}
 	fts_close(fts);
-	ck_assert_uint_gt(tried, 60);
+	ck_assert_uint_gt(files, 15);
 	fixture_close(&f);
 }
 END_TEST
@@ -519,7 +518,7 @@ END_TEST
 static void flip_each(struct fixture *f, const char *name)
 {
 	off_t size = size_of(f, name);
-	for (off_t i = 0; i < size; i++) {
+	for (off_t i = 0; i < size; i += stride()) {
 		flip(f, name, i);
 		ck_assert_int_eq(run_check(f, false, NULL), 0);
 		ck_assert_msg(f->summary.unrepaired && strstr(said(f), name), "%s %ld: %s", name,
@@ -550,7 +549,8 @@ START_TEST(every_cut_is_found)
 	struct fixture f;
 	char path[PATH_BYTES];
 	start(&f);
-	for (off_t size = size_of(&f, A1 FIRST ".lz4") - 1; size >= 0; size--) {
+	for (off_t size = size_of(&f, A1 FIRST ".lz4") - 1; size >= 0;
+		size -= stride()) {
 		ck_assert_int_eq(truncate(path_of(&f, A1 FIRST ".lz4", path), size), 0);
 		ck_assert_int_eq(run_check(&f, true, NULL), 0);
 		ck_assert_msg(f.summary.unrepaired && !f.summary.repaired, "%s", said(&f));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Each line is compared with what jansson, which is strict about UTF-8, reads in it. */
 #include "json_record.h"
+#include "stride.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -315,7 +316,7 @@ START_TEST(random_payloads_read_back)
 {
 	static uint8_t data[2500];
 	uint64_t state = 1;
-	int valid = 0, rounds = 4000;
+	int valid = 0, rounds = sampled(4000);
 	for (int i = 0; i < rounds; i++) {
 		char key[] = "k\"\\\x01\xc3\xa4";
 		struct json_record record = {

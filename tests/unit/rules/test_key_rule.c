@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "key_reference.h"
 #include "random_json.h"
+#include "stride.h"
 
 #include "buf.h"
 
@@ -541,10 +542,10 @@ static uint64_t choose_seed(void)
 
 START_TEST(random_documents_give_what_a_walk_gives)
 {
-	enum { DOCUMENTS = 20000 };
+	const int documents = sampled(20000);
 	struct dice dice = {choose_seed()};
 	int found = 0, none = 0, still_json = 0;
-	for (int i = 0; i < DOCUMENTS; i++) {
+	for (int i = 0; i < documents; i++) {
 		struct buf text = {0}, pointer = {0};
 		add_value(&dice, &text, 0);
 		json_t *document = parse(&text);
@@ -558,9 +559,9 @@ START_TEST(random_documents_give_what_a_walk_gives)
 		buf_fini(&text);
 		buf_fini(&pointer);
 	}
-	ck_assert_int_gt(found, DOCUMENTS / 10); /* else it compares nothing with nothing */
-	ck_assert_int_gt(none, DOCUMENTS / 10);
-	ck_assert_int_gt(still_json, DOCUMENTS / 100);
+	ck_assert_int_gt(found, documents / 10); /* else it compares nothing with nothing */
+	ck_assert_int_gt(none, documents / 10);
+	ck_assert_int_gt(still_json, documents / 100);
 }
 END_TEST
 

@@ -21,7 +21,7 @@ START_TEST(every_call_can_be_the_last)
 {
 	share_model();
 	int status = 0;
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1;; n += stride()) {
 		fresh();
 		options.disk_hook = &kill_hook;
 		kill_calls = 0;

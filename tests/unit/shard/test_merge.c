@@ -236,7 +236,7 @@ START_TEST(a_fault_at_any_step_leaves_old_or_new)
 	add_lines(&want, 0, LINES, PAD);
 	make_plain();
 	options.segment_chunks = 2;
-	for (unsigned n = 1;; n++) {
+	for (unsigned n = 1;; n += stride()) {
 		options.disk_hook = &fault.hook;
 		fault_init(&fault, 0, n % 2 ? -EIO : -ENOSPC);
 		open_all();

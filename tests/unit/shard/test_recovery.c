@@ -13,7 +13,7 @@ START_TEST(every_torn_tail_is_cut)
 	size_t whole = file_size(segment_file(0));
 	size_t count = list_chunks(segment_file(0), chunks, 2 * FEW);
 	ck_assert_uint_eq(count, FEW);
-	for (size_t cut = whole - 1; cut > chunks[FEW - 1].at; cut--) {
+	for (size_t cut = whole - 1; cut > chunks[FEW - 1].at; cut -= stride()) {
 		cut_file(segment_file(0), cut);
 		options.read_only = true; /* so that the next round finds it again */
 		open_all();
@@ -215,7 +215,7 @@ START_TEST(every_byte_of_a_segment_can_be_damaged)
 	size_t count = list_chunks(segment_file(0), chunks, 2 * FEW), bytes;
 	uint8_t *good = slurp(segment_file(0), &bytes);
 	options.read_only = true;
-	for (size_t at = 0; at < bytes; at++) {
+	for (size_t at = 0; at < bytes; at += stride()) {
 		flip_byte(segment_file(0), at);
 		open_all();
 		size_t hit = 0;

@@ -449,7 +449,7 @@ int main(void)
 {
 	Suite *suite = suite_create("trim");
 	TCase *tcase = add_case(suite, "positions");
-	tcase_add_loop_test(tcase, random_trims_leave_what_the_model_says, 0, 12);
+	tcase_add_loop_test(tcase, random_trims_leave_what_the_model_says, 0, sampled(12));
 	tcase_add_test(tcase, what_is_no_position_is_refused);
 	tcase = add_case(suite, "threads");
 	tcase_add_test(tcase, trims_beside_appends_reads_merges_and_sweeps);

@@ -557,7 +557,7 @@ int main(void)
 	tcase_add_test(tcase, a_key_brings_its_records_and_no_others);
 	tcase_add_test(tcase, json_of_a_shard_has_the_size_that_the_index_tells);
 	tcase = add_case(suite, "model");
-	tcase_add_loop_test(tcase, random_streams_read_as_the_model_says, 0, 12);
+	tcase_add_loop_test(tcase, random_streams_read_as_the_model_says, 0, sampled(12));
 	tcase_add_test(tcase, a_record_longer_than_a_chunk_reads_as_the_model_says);
 	tcase = add_case(suite, "ends");
 	tcase_add_test(tcase, a_closed_shard_ends_and_all_goes_on);
