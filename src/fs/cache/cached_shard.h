@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shard as the kernel's page cache knows it by one inode. Embedded in the readers' node that the
- * inode stands for.
+ * A shard in the kernel's page cache, under one inode. It is embedded in the readers' node of that
+ * inode.
  */
 #ifndef FS_CACHED_SHARD_H
 #define FS_CACHED_SHARD_H
@@ -21,7 +21,7 @@ struct cached_shard {
 	struct followers followers;
 };
 
-/* The kernel has no inode yet, and will take `size_bytes` with the first reply. */
+/* The kernel has no inode yet. It gets `size_bytes` with the first reply. */
 void cached_shard_init(
 	struct cached_shard *cached, struct sfs_shard *shard, uint64_t nodeid, uint64_t size_bytes);
 void cached_shard_fini(struct cached_shard *cached);

@@ -2,21 +2,21 @@
 /*
  * Threads that may be reading across the end of a shard.
  *
- * Such a read asks for the size. It gets a reply, takes the page in which the file ends from the
- * page cache and then, a moment later, looks at the inode's size again. If the size were raised in
- * that moment, the read would take the page's zeros for text. So each thread that got a size for a
- * read is noted here until it has gone on, which shows in one of these:
+ * Such a read requests the size and gets a reply. It takes the page in which the file ends from the
+ * page cache. A moment later it reads the inode's size again. If the size grew in that moment, the
+ * read would return the page's zeros as text. So each thread that got a size for a read is noted
+ * here until it has gone on. A thread has gone on when
  *
  *   - it sends another request;
- *   - it sleeps, which no thread does in that moment;
- *   - it has run for a millisecond, of which that moment is a thousandth. So a thread that computes
+ *   - it sleeps: no thread sleeps in that moment;
+ *   - it has run for a millisecond: that moment takes a thousandth of it. So a thread that computes
  *     does not hold up a growing shard.
  *
  * A thread that gets no processor counts as gone after ten seconds. One that /proc does not show
  * (it is hidden, or in another PID namespace) counts as gone after a quarter of a second.
  *
- * The time that a thread has run is brought up to date when it stops running and at the clock's
- * ticks. So the first change may be of what it ran before, and only later changes count.
+ * The kernel updates the time that a thread has run when the thread stops running and at each clock
+ * tick. The first change may include time from before the reply, so only later changes count.
  *
  * Invariants:
  *   1. The list is in the order of the replies, the newest first.
@@ -41,9 +41,9 @@ struct followers {
 void followers_init(struct followers *followers);
 void followers_fini(struct followers *followers);
 
-/* This thread is about to get a size for a read. Without memory it is not noted. */
+/* Notes a thread that is about to get a size for a read. Without memory it is not noted. */
 void followers_add(struct followers *followers, pid_t tid);
-/* This thread has sent another request. */
+/* Removes a thread that has sent another request. */
 void followers_remove(struct followers *followers, pid_t tid);
 
 /* True once every thread that was noted at `before_ns` (monotonic clock) has gone on. */

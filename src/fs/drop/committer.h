@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commits uploads. To hash and compress a large payload takes seconds. A few threads of its own do
- * that, so that the threads which serve requests go on serving. A small upload is committed at
- * once, in the thread that asks.
+ * Commits uploads. To hash and compress a large payload takes seconds. The committer does it in
+ * threads of its own, so it blocks no thread that serves requests. A small upload is committed at
+ * once, in the caller's thread.
  */
 #ifndef FS_COMMITTER_H
 #define FS_COMMITTER_H

@@ -45,7 +45,7 @@ struct drop {
 	uint64_t last_number;
 };
 
-/* The process that asks. */
+/* The process that sent the request. */
 struct drop_caller {
 	pid_t thread; /* 0: hidden from the daemon */
 	uid_t uid;
@@ -57,7 +57,7 @@ void drop_fini(struct drop *drop);
 /* Makes an upload with one handle; the caller gets a reference. */
 int drop_create(struct drop *drop, struct sfs_stream *stream, const char *name,
 	const struct opener *creator, const struct upload_owner *owner, struct upload **ret_upload);
-/* A reference to what this name is for the caller; NULL: nothing. */
+/* A reference to the upload that the caller sees under this name. NULL: there is none. */
 struct upload *drop_find(
 	struct drop *drop, uint64_t stream_id, const char *name, const struct drop_caller *caller);
 /*
@@ -89,7 +89,7 @@ unsigned drop_discard_all(struct drop *drop);
 bool drop_unlist_locked(struct upload *upload);
 /* Keeps a committed upload for its creator's thread. */
 void drop_settle_locked(struct upload *upload);
-/* This thread goes on to another file, and is done with the one that it has closed. */
+/* Drops the settled upload of a thread that goes on to another file. */
 void drop_forget_settled(struct drop *drop, pid_t thread);
 
 #endif

@@ -82,7 +82,7 @@ struct upload {
 	struct sfs_upload *payload; /* lock; the commit's while that runs; NULL when not needed */
 	int failed;		    /* lock; of a write that failed and was not repeated since */
 	uint64_t failed_offset;	    /* lock; where it was */
-	bool sync;		    /* lock; an fsync asked for a durable commit */
+	bool sync;		    /* lock; an fsync requires a durable commit */
 };
 
 void upload_ref(struct upload *upload);
@@ -100,18 +100,18 @@ bool upload_name_is_held(const char *name);
 
 /* Another handle: -EBUSY while it is open, -ENOENT when it is out of its directory. */
 int upload_open(struct upload *upload);
-/* Whether upload_open() would do it. */
+/* Whether upload_open() would succeed. */
 bool upload_is_free(struct upload *upload);
 /*
- * Gives a handle back. True: it was the last one, and the caller is to commit the upload, as after
- * upload_begin_commit(). Never for a held name, nor with `discard`.
+ * Gives a handle back. True: it was the last one, and the caller must commit the upload, as after
+ * upload_begin_commit(). Never true for a held name, nor with `discard`.
  */
 bool upload_close(struct upload *upload, bool discard);
 
-/* Whether the creator's close is to commit it: it is UPLOAD_OPEN, and its name is not held. */
+/* Whether the creator's close must commit it: it is UPLOAD_OPEN, and its name is not held. */
 bool upload_wants_commit(struct upload *upload);
 /*
- * From now on nothing can change it. True: the caller is to call upload_commit(), from any thread,
+ * From now on nothing can change it. True: the caller must call upload_commit(), from any thread,
  * with the reference that it gets here. False: it was not UPLOAD_OPEN any more.
  */
 bool upload_begin_commit(struct upload *upload);

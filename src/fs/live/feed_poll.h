@@ -8,8 +8,8 @@ struct feeds;
 struct fuse_pollhandle;
 
 /*
- * The events of a poll. Once there are some, wakes the poll that `pollhandle` stands for, which is
- * taken over; NULL: the program does not wait.
+ * Finds the events that are there now. Takes over `pollhandle`; if there is no event, wakes its
+ * poll at the next one. NULL: the program does not wait.
  */
 int feed_poll(struct feeds *feeds, struct feed *feed, struct fuse_pollhandle *pollhandle,
 	unsigned *ret_events);

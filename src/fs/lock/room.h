@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The room of advisory locks, by inode number and apart from the files themselves. The kernel leaves
- * them to the filesystem, since one file here has several inodes.
+ * The room of advisory locks. They belong to inode numbers, not to file objects. The filesystem
+ * keeps them and not the kernel, since one file here has several inodes.
  *
  * Uses util.
  */

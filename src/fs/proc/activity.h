@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a thread is doing at this moment: whether it sleeps, runs, and for how long it has run. */
+/* Whether a thread sleeps or runs at this moment, and for how long it has run. */
 #ifndef FS_ACTIVITY_H
 #define FS_ACTIVITY_H
 
@@ -14,8 +14,8 @@ enum activity {
 };
 
 /*
- * Sets `ret_ran_ns`, the processor time that the thread has had, for ACTIVITY_RUNNING only. The
- * kernel brings that time up to date when the thread stops running and at the clock's ticks.
+ * Sets `ret_ran_ns`, the processor time that the thread has used, for ACTIVITY_RUNNING only. The
+ * kernel updates that time when the thread stops running and at each clock tick.
  */
 enum activity activity_of(pid_t tid, uint64_t *ret_ran_ns);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a thread that waits for an answer is about, beyond what its request shows. */
+/* What /proc shows of a thread that waits for a reply, and its request does not. */
 #ifndef FS_CALLER_H
 #define FS_CALLER_H
 
@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 /*
- * Whether the thread is in an open(2) with O_CREAT. LOOKUP comes before that open and does not
- * carry its flags, so /proc has to answer. False also where /proc cannot: the daemon may not look
- * into the thread, cannot see it, or the thread calls openat2(2).
+ * Whether the thread is in an open(2) with O_CREAT. The LOOKUP of such an open does not carry its
+ * flags; only /proc shows them. Also false where /proc does not: the daemon lacks the right to see
+ * the thread's system call, the thread is hidden, or it calls openat2(2).
  */
 bool caller_creates(pid_t thread);
 

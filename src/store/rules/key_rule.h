@@ -35,8 +35,8 @@ void key_rule_fini(struct key_rule *rule);
 /*
  * Finds the key of a record, which comes without its newline. The key lies in the record or in
  * `scratch`.
- *   JSON   A string is unescaped. A number, true and false keep their text. Null, objects and arrays
- *          are no keys.
+ *   JSON   A string is unescaped. A number, true and false keep their text. Null, objects and
+ *          arrays are no keys.
  *   FIELD  The last field does not include a CR at the end of the record.
  * -ENOENT: there is no key, or it is not valid (sfs_key_valid()).
  */

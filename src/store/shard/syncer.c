@@ -278,8 +278,7 @@ static int sync_data(struct sfs_shard *shard, struct sync_job *job)
 	pthread_mutex_lock(&shard->lock);
 	while (shard->sync.dir_unsynced && job->dir < 0) { /* a segment can begin at any moment */
 		pthread_mutex_unlock(&shard->lock);
-		int r = open_directory(
-			shard, &job->dir); /* an error here does not fail the shard */
+		int r = open_directory(shard, &job->dir); /* its failure leaves the shard sound */
 		if (r < 0)
 			return r;
 		pthread_mutex_lock(&shard->lock);
