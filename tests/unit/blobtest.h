@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of blobs share: a blob directory, payloads for it, and ways to look and to harm.
+/* Shared by the tests of blobs: a blob directory, payloads, and ways to inspect and damage it.
  */
 #ifndef TESTS_BLOBTEST_H
 #define TESTS_BLOBTEST_H
@@ -36,7 +36,7 @@ static inline void teardown(void)
 
 /* --- payloads, blobs and their files --- */
 
-/* `random_percent` of the bytes are noise, the rest compresses to nothing. */
+/* `random_percent` of the bytes are random; the rest compress well. */
 static inline uint8_t *make_bytes(uint64_t seed, size_t bytes, unsigned random_percent)
 {
 	uint8_t *data = malloc(bytes + 1);
@@ -50,7 +50,7 @@ static inline uint8_t *make_bytes(uint64_t seed, size_t bytes, unsigned random_p
 	return data;
 }
 
-/* A payload of these bytes; the caller frees them. */
+/* Fills the payload with such bytes; the caller frees them. */
 static inline uint8_t *fill(uint64_t seed, size_t bytes, unsigned random_percent)
 {
 	uint8_t *data = make_bytes(seed, bytes, random_percent);
@@ -147,7 +147,7 @@ static inline int try_open(const char *hex)
 	return r;
 }
 
-/* Reads all, `step` bytes at a time; where it ends, and with what. */
+/* Reads to the end or an error, `step` bytes at a time. */
 static inline int read_through(
 	struct blob *blob, size_t step, const uint8_t *want, uint64_t *ret_end)
 {
@@ -175,7 +175,7 @@ static inline void check_blob(const char *hex, size_t step, const uint8_t *want,
 	blob_close(blob);
 }
 
-/* Names in the blob directory and below that end in `suffix`. */
+/* Counts the names in and below the blob directory that end in `suffix`. */
 static inline int count_names(const char *suffix)
 {
 	char path[PATH_MAX];
@@ -211,7 +211,7 @@ static inline void make_all_old(void)
 	ck_assert_int_eq(nftw(dir.path, make_old_one, 16, FTW_PHYS), 0);
 }
 
-/* What a sweep finds named: all, nothing, or the digest in `context`. */
+/* Callbacks that keep every blob, none, or the digest in `context`. */
 static inline int keep_all(void *context, struct blob_batch *batch)
 {
 	(void)context;

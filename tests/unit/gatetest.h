@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A gate for the threads in the background, and what a stream does meanwhile. */
+/* A gate for background threads, and the use of a stream meanwhile. */
 #ifndef TESTS_GATETEST_H
 #define TESTS_GATETEST_H
 
@@ -12,8 +12,8 @@
 enum { LINES = 40, PAD = 40, WAIT_S = 60 };
 
 /*
- * Holds up calls of one kind in all threads but the test's own while it is closed. Counts the bytes
- * that these read.
+ * While closed, holds up calls of one kind in all threads but the test's own. Counts these calls,
+ * and the bytes of all reads.
  */
 static struct gate {
 	struct disk_hook hook; /* first */
@@ -21,7 +21,7 @@ static struct gate {
 	atomic_bool closed;
 	atomic_int op;
 	sem_t arrived, opened;
-	atomic_bool gave_up; /* whoever was held up went on by itself: it was waited for */
+	atomic_bool gave_up; /* a thread waited too long at the gate and went on */
 	atomic_uint calls;
 	atomic_size_t read_bytes;
 } gate;
@@ -76,11 +76,11 @@ static inline void gate_open(void)
 	sem_post(&gate.opened);
 }
 
-/* What a stream goes on doing, whatever happens in the background. */
+/* Uses a stream as programs do. Background work must not block it. */
 static inline void use_stream(unsigned first)
 {
 	struct sfs_owner owner = {0750, 0, 0};
-	ck_assert_int_eq(sfs_stream_set_owner(stream, &owner), 0); /* wants it for itself */
+	ck_assert_int_eq(sfs_stream_set_owner(stream, &owner), 0); /* locks exclusively */
 	append_lines_one_by_one(first, 3, PAD);
 	ck_assert_int_eq(read_one(0), 1);
 	ck_assert(!atomic_load(&gate.gave_up));
@@ -93,7 +93,7 @@ static inline void *close_in_thread(void *context)
 	return NULL;
 }
 
-/* Closes the store while the tidier waits at the gate; how many calls it makes after that. */
+/* Closes the store while the tidier waits at the gate. Returns the number of its later calls. */
 static inline unsigned calls_while_closing(void)
 {
 	struct sfs_store *closing = store;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What key_rule_find() ought to find in a JSON document, told by a walk through jansson's tree: the
- * yardstick of test_key_rule.c and fuzz_key_rule.c.
+ * What key_rule_find() must find in a JSON document, by a walk through jansson's tree. The tests
+ * test_key_rule.c and fuzz_key_rule.c compare with it.
  */
 #ifndef TEST_KEY_REFERENCE_H
 #define TEST_KEY_REFERENCE_H
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cuts the first step off *pointer ("/a/b") and writes it unescaped; it must fit. */
+/* Cuts the first step off *pointer ("/a/b") and writes it unescaped to `step`; it must fit. */
 static inline void reference_step(const char **pointer, char *step)
 {
 	const char *p = *pointer + 1;
@@ -37,7 +37,7 @@ static inline const json_t *reference_element(const json_t *array, const char *s
 	return json_array_get(array, strtoul(step, NULL, 10));
 }
 
-/* Borrowed; NULL: there is none. */
+/* Returns a borrowed value. NULL: there is none. */
 static inline const json_t *reference_walk(const json_t *value, const char *pointer)
 {
 	char step[KEY_RULE_POINTER_MAX + 1];
@@ -72,7 +72,7 @@ static inline bool reference_text_is(const json_t *value, const char *text, size
 	       !strpbrk(" \t\r\n", (char[2]){text[bytes - 1], 0});
 }
 
-/* Whether a result of key_rule_find() is right for the value that the walk came to. */
+/* Whether a result of key_rule_find() is right for the value that the walk found. */
 static inline bool reference_agrees(
 	const json_t *value, int result, const char *key, size_t key_bytes)
 {
@@ -84,7 +84,7 @@ static inline bool reference_agrees(
 		return result == 0 && key_bytes == bytes && memcmp(key, text, bytes) == 0;
 	}
 	if (json_is_number(value) || json_is_boolean(value))
-		/* How long a number was written, the tree does not tell. */
+		/* The tree does not keep how a number was written, so its length is not known. */
 		return result == 0 ? reference_text_is(value, key, key_bytes)
 				   : json_is_number(value);
 	return result == -ENOENT;

@@ -46,7 +46,7 @@ static inline void add_unicode_escape(struct buf *text, unsigned int unit)
 	ck_assert_int_eq(buf_printf(text, unit & 1 ? "\\u%04x" : "\\u%04X", unit), 0);
 }
 
-/* One character of UTF-8, as it is or escaped; returns how long it is. */
+/* Adds one character of UTF-8, raw or escaped. Returns its length. */
 static inline size_t add_character(struct dice *dice, struct buf *text, const char *s)
 {
 	unsigned char c = (unsigned char)s[0];
@@ -101,7 +101,7 @@ static inline void add_value(struct dice *dice, struct buf *text, int depth);
 
 static inline void add_object(struct dice *dice, struct buf *text, int depth)
 {
-	/* Steps coprime to NAMES never come to a name twice. */
+	/* Steps coprime to NAMES reach no name twice. */
 	uint32_t at = roll(dice, NAMES), step = roll(dice, 2) ? 5 : 7, count = roll(dice, 7);
 	add(text, "{");
 	for (uint32_t i = 0; i < count; i++, at = (at + step) % NAMES) {
@@ -155,7 +155,7 @@ static inline void add_step(struct buf *pointer, const char *name)
 	}
 }
 
-/* Mostly a way that exists; now and then one that does not. */
+/* Makes a pointer that mostly exists in the document, and sometimes does not. */
 static inline void make_pointer(struct dice *dice, const json_t *value, struct buf *pointer)
 {
 	while (roll(dice, 12) && (json_object_size(value) || json_array_size(value))) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of recovery share: stores of a few lines, synced, not synced, of many segments. */
+/* Stores for the tests of recovery: of a few lines, synced or not, and of many segments. */
 #ifndef TESTS_RECOVERYTEST_H
 #define TESTS_RECOVERYTEST_H
 
@@ -7,7 +7,7 @@
 
 enum { PAD = 100, LINE = 16 + PAD + 1, FEW = 10 };
 
-/* FEW chunks of one line each, synced, closed. */
+/* Makes FEW chunks of one line each, synced, and closes the store. */
 static inline void make_synced(void)
 {
 	open_all();
@@ -27,14 +27,14 @@ static inline void append_more_unsynced(void)
 	append_lines_one_by_one(FEW, FEW, PAD);
 }
 
-/* The first half is synced, the second is not. */
+/* Makes a store whose first half is synced and whose second half is not. */
 static inline void make_half_synced(void)
 {
 	make_synced();
 	in_killed_process(append_more_unsynced);
 }
 
-/* Several segments of four chunks, tidied up or not. */
+/* Makes segments of four chunks. */
 static inline void make_segments(unsigned lines)
 {
 	options.segment_chunks = 4;

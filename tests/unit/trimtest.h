@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests of trims: trims by text, a check of the store that finds nothing, lines of one size. */
+/* For tests of trims: trims by text, checks of the store that must find no fault, equal lines. */
 #ifndef TEST_TRIMTEST_H
 #define TEST_TRIMTEST_H
 

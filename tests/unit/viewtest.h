@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of views share: a clock that the test sets, and a model, the records of the stream
- * kept in memory, that says what a view must bring. The model learns the text of new records from
- * sfs_shard_read(), which other tests are about; keys and times it knows, since it gave them.
+ * For the tests of views: a clock that the test sets, and a model. The model keeps the records of
+ * the stream in memory, and computes what a view must return. It takes the text of new records from
+ * sfs_shard_read(), which has tests of its own. Keys and times come from the test.
  *
  * Linked with --wrap=clock_wall_ms.
  */
@@ -149,7 +149,7 @@ static inline void model_add(size_t i, const char *key, const uint8_t *text, siz
 	s->size += bytes;
 }
 
-/* Takes up what was appended under this key (NULL: none) at the time of the clock. */
+/* Adds the records appended under this key (NULL: none) at the clock's time. */
 static inline void model_update(const char *key)
 {
 	model_find_shards();
@@ -182,7 +182,7 @@ static inline void write_to(struct sfs_writer *writer, const void *text, size_t 
 	ck_assert_int_eq(sfs_writer_close(writer), 0);
 }
 
-/* Appends lines to a shard (key NULL), or under a key, which must last as long as the model. */
+/* Appends lines to a shard (key NULL) or under a key. The key must live as long as the model. */
 static inline void model_append(
 	struct sfs_shard *to, const char *key, const void *text, size_t bytes)
 {
@@ -195,7 +195,7 @@ static inline void model_append(
 	model_update(key);
 }
 
-/* --- what a view must bring --- */
+/* --- what a view must return --- */
 
 static inline void render_record(struct buf *out, const struct model_record *r, bool json)
 {
@@ -214,11 +214,11 @@ static inline void render_record(struct buf *out, const struct model_record *r, 
 	ck_assert_int_eq(json_record_append(out, &described, r->text, r->bytes - 1, r->claimed), 0);
 }
 
-/* A reader in the model: how far it has come in each shard. */
+/* A reader in the model: its position in each shard. */
 struct model_reader {
 	struct sfs_view_spec spec;
 	size_t next[64]; /* sequence number */
-	bool known[64];	 /* the shard was there when it was opened */
+	bool known[64];	 /* the shard existed when the view was opened */
 };
 
 static inline bool is_of(const struct sfs_view_spec *spec, const struct model_record *r)
@@ -241,7 +241,7 @@ static inline struct model_reader model_open(const struct sfs_view_spec *spec)
 	return reader;
 }
 
-/* The next record of a shard that the reader wants; NULL: none at present. */
+/* The next record of a shard for the reader. NULL: none at present. */
 static inline struct model_record *model_head(struct model_reader *reader, size_t i)
 {
 	struct model_shard *s = &model.shards[i];
@@ -264,8 +264,8 @@ static inline bool model_is_blocked(struct model_reader *reader, size_t i)
 }
 
 /*
- * Checks that `got` is what the reader must see next, all there is. Of several records that may be
- * next, because they came at one time, any will do.
+ * Checks that `got` is all that the reader must get next. Of several records with the same time,
+ * any may be next.
  */
 static inline void model_check(struct model_reader *reader, const struct buf *got)
 {
@@ -315,7 +315,7 @@ static inline void append_of_key(const char *key, const char *text)
 	ck_assert_int_eq(sfs_writer_close(writer), 0);
 }
 
-/* Moves the horizon of shard 0 to the record that begins at a text offset of line `sequence`. */
+/* Moves the horizon of shard 0 to the record `sequence`, which begins at `offset`. */
 static inline void set_horizon(uint64_t offset, uint64_t sequence, uint64_t json_offset)
 {
 	SCOPED_LOCK(&shard->lock);
@@ -343,7 +343,7 @@ static inline struct sfs_view *open_view(struct sfs_view_spec spec)
 	return view;
 }
 
-/* Reads all that there is at present, in reads of at most `step` bytes; the last result. */
+/* Reads to the present end, at most `step` bytes at a time. Returns the last result. */
 static inline int drain(struct sfs_view *view, size_t step, bool random, struct buf *out)
 {
 	for (;;) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Blobs when files were harmed and when the disk fails: no wrong byte, no half blob, no silence. */
+/* Blobs with damaged files or on a failing disk: no wrong byte, no partial blob, always an error. */
 #include "blobtest.h"
 
 /* --- damage --- */
 
-/* Nothing that is served differs from the payload, and the damage is noticed. */
+/* Reads return the payload's bytes or an error, and the damage is reported. */
 static void check_noticed(const char *hex, const uint8_t *data, size_t size)
 {
 	struct blob *blob;
@@ -76,7 +76,7 @@ START_TEST(junk_at_the_end_is_noticed_and_harms_nothing)
 }
 END_TEST
 
-/* Chunk 1 of 3 is bad: the others read well, a read that runs into it is short. */
+/* Chunk 1 of 3 is bad: the others read well, and a read that reaches it is short. */
 static void check_middle_is_bad(const char *hex, const uint8_t *data)
 {
 	uint8_t *got = malloc(2 * MIB);
@@ -163,7 +163,7 @@ START_TEST(damaged_first_header_keeps_the_rest)
 }
 END_TEST
 
-/* Chunk 1 gives way to `bytes` of junk. */
+/* Replaces chunk 1 with `bytes` of junk. */
 static void replace_middle(const char *hex, size_t bytes)
 {
 	char *stored, path[80];
@@ -189,7 +189,7 @@ START_TEST(sound_chunk_is_found_wherever_it_lies)
 }
 END_TEST
 
-/* The end is missing: what is left reads, and then there is an error, not an end. */
+/* The end is missing: the rest reads well, and then comes an error, not the end of file. */
 static void check_cut(const char *hex, const uint8_t *data, uint64_t left)
 {
 	uint64_t end = 0;
@@ -207,7 +207,7 @@ START_TEST(missing_end_is_no_end_of_file)
 	uint8_t *data = fill(17, 3 * MIB, 3);
 	put_done(hex);
 	uint64_t second = chunk_at(hex, 1), third = chunk_at(hex, 2);
-	ck_assert_int_eq(truncate(blob_path(hex), (off_t)third + 300), 0); /* in the frame */
+	ck_assert_int_eq(truncate(blob_path(hex), (off_t)third + 300), 0); /* inside the frame */
 	check_cut(hex, data, 2 * MIB);
 	flip(hex, third + 50);
 	check_cut(hex, data, 2 * MIB);
@@ -237,7 +237,7 @@ START_TEST(file_cut_while_it_is_open_is_noticed)
 }
 END_TEST
 
-/* Writes a blob whose chunks are all sound and bound to `hex`, but hold other bytes. */
+/* Writes a blob of sound chunks that are bound to `hex` but hold other bytes. */
 static void forge(const char *hex, const uint8_t *data, size_t bytes)
 {
 	uint8_t digest[32];
@@ -278,7 +278,7 @@ START_TEST(wrong_digest_shows_before_the_last_bytes)
 	struct blob *blob = open_blob(hex);
 	ck_assert_int_eq(read_through(blob, 131072, data, &end), -EBADMSG);
 	ck_assert_uint_eq(end, 2 * MIB);
-	ck_assert_int_eq(blob_read(blob, 0, got, 20, &n), -EBADMSG); /* once known, all is wrong */
+	ck_assert_int_eq(blob_read(blob, 0, got, 20, &n), -EBADMSG); /* now all reads fail */
 	ck_assert_int_eq(blob_verify(blob), -EBADMSG);
 	blob_close(blob);
 	forge(hex, data, 20);
@@ -302,7 +302,7 @@ START_TEST(reads_out_of_order_spoil_no_digest)
 		for (int i = 0; i < 12; i++) {
 			uint64_t offset = order[i] * (MIB / 4);
 			int r = blob_read(blob, offset, got, MIB / 4, &n);
-			/* With the second look at chunk 2 all was seen, each after the one before.
+			/* The second read of chunk 2 completes a pass in order.
 			 */
 			ck_assert_int_eq(r, wrong && i >= 10 ? -EBADMSG : 0);
 			if (r == 0)
@@ -389,14 +389,14 @@ START_TEST(storing_again_heals_a_damaged_blob)
 	put_done(hex);
 	check_blob(hex, 131072, data, 2 * MIB);
 	ck_assert_int_eq(blob_read(old, MIB, got, 10, &n), -EBADMSG);
-	ck_assert_int_eq(blob_read(old, 0, got, 10, &n), 0); /* an open one stays */
+	ck_assert_int_eq(blob_read(old, 0, got, 10, &n), 0); /* an open blob stays readable */
 	blob_close(old);
 	data[0] ^= 1;
 	forge(hex, data, 2 * MIB); /* sound chunks, wrong bytes */
 	data[0] ^= 1;
 	put_done(hex);
 	check_blob(hex, 131072, data, 2 * MIB);
-	forge(hex, data, MIB + 5); /* whole by its flags, but too short */
+	forge(hex, data, MIB + 5); /* complete by its flags, but too short */
 	put_done(hex);
 	check_blob(hex, 131072, data, 2 * MIB);
 	overwrite(hex, (uint64_t)stat_blob(hex).st_size, "junk", 4);
@@ -427,7 +427,7 @@ static void prepare(enum before_put state, char hex[65])
 		flip(hex, 500);
 }
 
-/* Under its name there is all of it, or the damage that was there, or nothing. */
+/* The name holds the whole blob, the old damage, or nothing. */
 static void check_no_half(enum before_put state, const char *hex)
 {
 	struct blob *blob;
@@ -457,7 +457,7 @@ static bool one_failed_call(enum before_put state, const uint8_t *data, const st
 	blobs_init(&other, &failing, dup(dir.fd));
 	int r = blobs_put(&other, &payload, COMPRESSION_LZ4, digest);
 	if (r == 0) {
-		/* Failing to look at an old blob, it was written anew. */
+		/* It could not read the old blob, so it wrote a new one. */
 		ck_assert(!fault.lasting || !fault_hit(&fault));
 		check_blob(hex, MIB, data, payload.size_bytes);
 		blobs_put_done(&other, digest);
@@ -490,7 +490,7 @@ START_TEST(any_failed_call_leaves_no_half_blob)
 		like.cut = lasting ? 1000 : 0;
 		while (one_failed_call((enum before_put)_i, data, &like))
 			like.fail_at++;
-		/* at least: digest 5, directory 4, two chunks 4, syncs 2 */
+		/* digest 5, directory 4, two chunks 4, syncs 2 */
 		ck_assert_uint_ge(like.fail_at, 15);
 	}
 	free(data);
@@ -502,7 +502,7 @@ START_TEST(any_failed_call_of_a_reader_is_told)
 	char hex[65];
 	uint8_t *data = fill(27, 2 * MIB + 5, 5);
 	put_done(hex);
-	flip(hex, chunk_at(hex, 1)); /* so that it has to search */
+	flip(hex, chunk_at(hex, 1)); /* so that it searches for the next chunk */
 	for (unsigned n = 1;; n += stride()) {
 		struct fault fault;
 		struct blob *blob = NULL;
@@ -529,7 +529,7 @@ START_TEST(any_failed_call_of_a_reader_is_told)
 }
 END_TEST
 
-/* Two orphans, a blob that is kept, and a temporary file; all of them old. */
+/* Makes two orphans, a blob that is kept, and a temporary file; all are old. */
 static void prepare_removal(char kept[65])
 {
 	char hex[65];

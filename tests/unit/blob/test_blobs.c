@@ -160,7 +160,7 @@ START_TEST(blob_tells_size_and_time)
 	char hex[65];
 	for (int i = 0; i < 2; i++) {
 		size_t size = i ? 0 : 2 * MIB;
-		uint64_t before_ms = clock_wall_ms() - 10; /* the disk's clock is coarser */
+		uint64_t before_ms = clock_wall_ms() - 10; /* the filesystem's clock is coarser */
 		put_bytes(4, size, hex);
 		struct blob *blob = open_blob(hex);
 		ck_assert_uint_eq(blob_size(blob), size);
@@ -251,7 +251,7 @@ START_TEST(unknown_digest_is_not_there)
 {
 	char hex[65];
 	put_bytes(9, 100, hex);
-	hex[63] = hex[63] == '0' ? '1' : '0'; /* its XX directory is there */
+	hex[63] = hex[63] == '0' ? '1' : '0'; /* its XX directory exists */
 	ck_assert_int_eq(try_open(hex), -ENOENT);
 	hex[0] = hex[0] == '0' ? '1' : '0';
 	ck_assert_int_eq(try_open(hex), -ENOENT);
@@ -261,7 +261,7 @@ END_TEST
 
 /* --- what is durable --- */
 
-/* The kinds of calls that changed the disk, a letter each. */
+/* The calls that changed the disk, one letter each. */
 struct trail {
 	struct disk_hook hook; /* first */
 	char letters[64];
@@ -305,13 +305,13 @@ START_TEST(blob_and_its_directories_are_synced_in_order)
 	blobs_init(&on, &traced, trail.root);
 	free(fill(28, 2 * MIB, 10));
 	check_trail(&on, &trail, "mDwwsrd");
-	check_trail(&on, &trail, "d"); /* adopted: its entry may not be synced yet */
+	check_trail(&on, &trail, "d"); /* it exists, but its entry may not be synced */
 	put_done(hex);
 	ck_assert_int_eq(unlink(blob_path(hex)), 0);
-	check_trail(&on, &trail, "wwsrd"); /* the XX directory is known to last */
+	check_trail(&on, &trail, "wwsrd"); /* the XX directory is known to be durable */
 	blobs_fini(&on);
 	trail.root = dup(dir.fd);
-	blobs_init(&on, &traced, trail.root); /* whoever made it may have died before the sync */
+	blobs_init(&on, &traced, trail.root); /* its creator may have died before the sync */
 	check_trail(&on, &trail, "Dd");
 	blobs_fini(&on);
 }
@@ -350,7 +350,7 @@ static void touch(const char *name)
 	close(fd);
 }
 
-/* Names that are no blob's, in the blob directory and in an XX directory. */
+/* Puts names of no blob into the blob directory and an XX directory. */
 static void plant_strangers(const char *hex)
 {
 	char name[200];
@@ -361,7 +361,7 @@ static void plant_strangers(const char *hex)
 	snprintf(name, sizeof name, "%.2s/%s", hex, hex);
 	touch(name);
 	snprintf(name, sizeof name, "%.2s/%c%.63s.lz4", hex, hex[0] == '0' ? '1' : '0', hex + 1);
-	touch(name); /* another XX directory's */
+	touch(name); /* it belongs in another XX directory */
 }
 
 START_TEST(list_tells_every_blob)
@@ -436,12 +436,12 @@ START_TEST(sweep_takes_nothing_of_a_put_in_flight)
 	make_all_old();
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(sweep(&blobs, 1000, keep_none, NULL, &removed), 0);
-		ck_assert_uint_eq(removed, !i); /* others do not wait for it */
+		ck_assert_uint_eq(removed, !i); /* the put blocks no other removal */
 		ck_assert_int_eq(try_open(orphan), -ENOENT);
 		ck_assert_int_eq(try_open(hex), 0);
 		ck_assert_int_eq(count_names(".tmp"), 1);
 		if (i == 0)
-			blobs_put_done(&blobs, digest); /* the other one is still there */
+			blobs_put_done(&blobs, digest); /* the other put still holds the blob */
 	}
 	blobs_put_done(&blobs, again);
 	ck_assert_int_eq(sweep(&blobs, 1000, keep_none, NULL, &removed), 0);
@@ -465,7 +465,7 @@ START_TEST(without_grace_the_time_of_a_blob_does_not_count)
 }
 END_TEST
 
-/* A put comes and goes between the marking and the removal, and the clock does not show it. */
+/* Begins and ends a put between the marking and the removal, within one tick of the clock. */
 static int put_meanwhile(void *context, struct blob_batch *batch)
 {
 	char hex[65];
@@ -490,7 +490,7 @@ START_TEST(blob_that_is_adopted_during_a_sweep_stays)
 }
 END_TEST
 
-/* A sweep within a sweep, with a put in between: each knows of it. */
+/* Sweeps within a sweep, with a put in between: both sweeps must notice the put. */
 static int sweep_meanwhile(void *context, struct blob_batch *batch)
 {
 	(void)batch;

@@ -25,7 +25,7 @@ static void teardown(void)
 	testdir_close(&dir);
 }
 
-/* Bytes that differ from place to place, so that a shifted copy is noticed. */
+/* A byte that depends on its offset, so that a shifted copy fails the test. */
 static uint8_t byte_at(uint64_t offset)
 {
 	uint64_t x = (offset + 1) * 0x9E3779B97F4A7C15u;
@@ -49,7 +49,7 @@ static int write_pattern(const struct disk *on, uint64_t offset, size_t bytes)
 	return r;
 }
 
-/* The bytes of the range are the pattern's, or zeros. */
+/* Checks that the range holds the pattern, or zeros. */
 static void check_range(uint64_t offset, size_t bytes, bool zeros)
 {
 	uint8_t *got = malloc(bytes), *want = zeros ? calloc(1, bytes) : pattern(offset, bytes);
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(pieces_come_in_any_order)
 {
 	static const int order[] = {5, 0, 3, 1, 7, 2, 6, 4};
-	const size_t size = 300000; /* the first piece stays in memory, a later one does not */
+	const size_t size = 300000; /* only the first piece stays in memory */
 	for (int i = 0; i < 8; i++)
 		ck_assert_int_eq(write_pattern(&disk, (uint64_t)order[i] * size, size), 0);
 	ck_assert_uint_eq(payload.size_bytes, 8 * size);
@@ -236,7 +236,7 @@ START_TEST(writing_nothing_changes_nothing)
 }
 END_TEST
 
-/* Writes that spill, grow, leave gaps and truncate; what it holds after `steps` of them. */
+/* One of several writes and truncations that spill, grow and leave gaps. */
 static int run_step(const struct disk *on, int step)
 {
 	switch (step) {
@@ -291,7 +291,7 @@ START_TEST(failed_call_changes_nothing_and_can_be_retried)
 	unsigned n = 1;
 	while (any_failed_call(n, 0) && any_failed_call(n, 100000))
 		n++;
-	ck_assert_uint_ge(n, 5); /* open, two writes, write, truncate at least */
+	ck_assert_uint_ge(n, 5); /* at least open, two writes, write, truncate */
 }
 END_TEST
 
@@ -329,7 +329,7 @@ START_TEST(text_is_a_prefix_of_it)
 		ck_assert_mem_eq(text, want, 10);
 		free(want);
 	}
-	/* What happened to the file is an error, not the end of the process. */
+	/* A shortened file gives an error and must not kill the process. */
 	ck_assert_int_eq(ftruncate(payload.fd, 4096), 0);
 	ck_assert_int_eq(payload_text(&payload, &disk, 2 * MIB, &scratch, &text), -EIO);
 	fault_init(&limits_fault, 1, -ESTALE);
@@ -380,7 +380,7 @@ START_TEST(files_of_payloads_are_counted)
 	ck_assert_int_eq(payload_reserve_file(&other), -ENFILE);
 	payload_reset(&one);
 	ck_assert_int_eq(payload_reserve_file(&other), 0);
-	payload_reset(&other); /* it keeps its place */
+	payload_reset(&other); /* keeps its reserved file */
 	ck_assert_int_eq(payload_append(&one, &disk, dir.fd, data, 2 * MIB), -ENFILE);
 	payload_fini(&other);
 	ck_assert_int_eq(payload_append(&one, &disk, dir.fd, data, 2 * MIB), 0);

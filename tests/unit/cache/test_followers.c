@@ -60,7 +60,7 @@ START_TEST(who_computes_is_not_waited_for)
 }
 END_TEST
 
-/* A process that only runs where nobody else wants to, on a processor that others want. */
+/* Starts a busy process on processor 0. An idle one runs only when no other process is ready. */
 static pid_t start_process(bool idle)
 {
 	pid_t pid = fork();

@@ -39,10 +39,10 @@ START_TEST(what_was_read_last_can_be_gone_back_into)
 {
 	struct reading p = {0};
 	reads(&p, 0, 100, 80, 100);
-	reads(&p, 7, 100, 80, 107); /* a shell, that took a line */
+	reads(&p, 7, 100, 80, 107); /* a shell that used one line */
 	reads(&p, 87, 100, 80, 187);
-	reads(&p, 120, 100, 80, 220); /* above the horizon, too */
-	is_behind(&p, 20, 100);	      /* but not into what was read before */
+	reads(&p, 120, 100, 80, 220); /* also above the horizon */
+	is_behind(&p, 20, 100);	      /* but not into earlier reads */
 	reads(&p, 0, 100, 10, 100);
 	is_behind(&p, 3, 110);
 }
@@ -59,7 +59,7 @@ START_TEST(a_step_back_over_the_horizon_is_short)
 	ck_assert_uint_eq(bytes, 60);
 	ck_assert_uint_eq(at, 100);
 	reading_advance(&p, 80, 60);
-	reads(&p, 140, 100, 50, 160); /* and on from there */
+	reads(&p, 140, 100, 50, 160); /* and the next read follows it */
 }
 END_TEST
 
@@ -69,12 +69,12 @@ START_TEST(below_the_horizon_tail_finds_a_hole)
 	struct reading_file file = {900, 1000};
 	uint64_t at;
 	size_t bytes = 200;
-	reads(&p, 800, 900, 100, 900); /* short: to the end */
+	reads(&p, 800, 900, 100, 900); /* a short read at the end */
 	for (uint64_t offset = 600; offset < 800; offset -= 200) {
 		ck_assert_int_eq(reading_map(&p, offset, &file, &bytes, &at), -ENODATA);
 		reading_advance(&p, offset, bytes);
 	}
-	reads(&p, 0, 900, 500, 900); /* what it prints then */
+	reads(&p, 0, 900, 500, 900); /* then tail prints this */
 }
 END_TEST
 
@@ -84,7 +84,7 @@ START_TEST(the_end_of_a_file_is_short_too)
 	struct reading_file file = {900, 1000};
 	uint64_t at;
 	size_t bytes = 512;
-	reads(&p, 0, 900, 50, 900); /* less, that looks what it is */
+	reads(&p, 0, 900, 50, 900); /* less reads the file's type */
 	ck_assert_int_eq(reading_map(&p, 512, &file, &bytes, &at), 0);
 	ck_assert_uint_eq(at, 900);
 	ck_assert_uint_eq(bytes, 100);
@@ -101,7 +101,7 @@ START_TEST(a_reading_from_the_start_begins_at_the_horizon)
 	struct reading p = {0};
 	reads(&p, 0, 100, 10, 100);
 	reads(&p, 10, 100, 10, 110);
-	reads(&p, 20, 105, 10, 120); /* the horizon rose, but not past it */
+	reads(&p, 20, 105, 10, 120); /* the horizon rose, but stays below the reader */
 	reads(&p, 30, 105, 0, 130);  /* at the end */
 	reads(&p, 30, 105, 7, 130);  /* it grew */
 }
@@ -138,7 +138,7 @@ START_TEST(who_falls_behind_is_told)
 	struct reading p = {0};
 	reads(&p, 0, 0, 10, 0);
 	is_behind(&p, 10, 11);
-	is_behind(&p, 10, 11); /* as often as it asks */
+	is_behind(&p, 10, 11); /* each time it reads */
 	reads(&p, 11, 11, 5, 11);
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checker: what it finds, that it names it, what it repairs, and what it leaves alone. */
+/* The checker: what it finds and names, what it repairs, and what it does not change. */
 #include "checktest.h"
 
 #define A0 "streams/a/shard-0000"
@@ -14,7 +14,7 @@ static void start(struct fixture *f)
 	keep(f);
 }
 
-/* Looks, repairs, looks: found and named, nothing written; repaired; clean. */
+/* A check names the fault and writes nothing; a repair mends it; then the store is clean. */
 static void assert_repairable(struct fixture *f, const char *words)
 {
 	uint64_t before = tree_hash(f->store);
@@ -30,7 +30,7 @@ static void assert_repairable(struct fixture *f, const char *words)
 	ck_assert_clean(f);
 }
 
-/* Found and named, and left as it is by looking and by repairing. */
+/* A check and a repair both name the fault, and neither changes it. */
 static void assert_left(struct fixture *f, const char *words)
 {
 	uint64_t before = tree_hash(f->store);
@@ -56,7 +56,7 @@ START_TEST(a_clean_store_has_no_findings)
 	ck_assert_uint_eq(f.summary.segments, 4 + 1 + 1);
 	ck_assert_uint_eq(f.summary.records, 35 + 2 + 4);
 	ck_assert_uint_eq(f.summary.blobs, 2);
-	/* Three merged into one chunk each, five writes in the one that grows, two, two. */
+	/* Three segments merged to one chunk each; five writes in the active one; two; two. */
 	ck_assert_uint_eq(f.summary.chunks, 3 + 5 + 2 + 2);
 	ck_assert_uint_gt(f.progress_total, 0);
 	ck_assert_uint_eq(f.progress_done, f.progress_total);
@@ -282,11 +282,11 @@ START_TEST(a_damaged_or_stale_index_is_made_anew)
 	nth_file(&f, A0, ".idx", 1, second);
 	shell("cp \"$1\" \"$2\"", path_of(&f, second, from), path_of(&f, index, to));
 	assert_repairable(&f, ".idx: not the index of its segment");
-	/* Of the segment that grows there is none. */
+	/* The active segment has no index. */
 	shell("cp \"$1\" \"$2\"", from, path_of(&f, B0 FIRST ".idx", to));
 	assert_repairable(&f, B0 FIRST ".idx: not the index of its segment");
 	ck_assert(!exists(&f, B0 FIRST ".idx"));
-	/* Nor of one that is not there. */
+	/* A missing segment has none either. */
 	shell("cp \"$1\" \"$2\"", from, path_of(&f, B0 "/00000000000000000007.idx", to));
 	assert_repairable(&f, "an index without its segment");
 	shell("rm \"$1.md5\"", f.dir.path, "");
@@ -307,7 +307,7 @@ START_TEST(a_damaged_watermark_is_made_anew)
 	char path[PATH_BYTES];
 	ck_assert_int_eq(truncate(path_of(&f, A0 "/synced", path), 3), 0);
 	assert_repairable(&f, A0 "/synced: no good slot");
-	/* It is a watermark again: what is missing below it is told from what was torn off. */
+	/* The new watermark counts: what is missing below it is damage, not a torn tail. */
 	char last[PATH_BYTES];
 	nth_file(&f, A0, ".lz4", 3, last);
 	ck_assert_int_eq(truncate(path_of(&f, last, path), size_of(&f, last) - 10), 0);
@@ -351,7 +351,7 @@ START_TEST(blobs_are_verified)
 }
 END_TEST
 
-/* A blob that no record names: a good one, moved over from another store. */
+/* Adds a blob that no record names: a good one from another store. */
 static void add_orphan(struct fixture *f, char blob[PATH_BYTES])
 {
 	struct fixture other;
@@ -374,7 +374,7 @@ START_TEST(an_old_orphan_is_swept_from_a_sound_stream)
 	char blob[PATH_BYTES], path[PATH_BYTES];
 	start(&f);
 	add_orphan(&f, blob);
-	for (int repair = 0; repair < 2; repair++) { /* a young one stays */
+	for (int repair = 0; repair < 2; repair++) { /* a young orphan stays */
 		ck_assert_int_eq(run_check(&f, repair, NULL), 0);
 		ck_assert_uint_eq(f.notes, 1);
 		ck_assert_uint_eq(f.lines, 1);
@@ -383,12 +383,12 @@ START_TEST(an_old_orphan_is_swept_from_a_sound_stream)
 	}
 	shell("touch -d '2001-01-01' \"$1\"", path_of(&f, blob, path), "");
 	keep(&f);
-	flip(&f, B0 FIRST ".lz4", 50); /* of another stream */
+	flip(&f, B0 FIRST ".lz4", 50); /* a segment of another stream */
 	ck_assert_int_eq(run_check(&f, true, NULL), 0);
 	ck_assert_said(&f, "no record names it; removed");
 	ck_assert(!exists(&f, blob));
 	restore(&f);
-	flip(&f, A0 FIRST ".lz4", 50); /* of this one: that chunk may have named it */
+	flip(&f, A0 FIRST ".lz4", 50); /* of this stream: this chunk may have named the blob */
 	ck_assert_int_eq(run_check(&f, true, NULL), 0);
 	ck_assert(exists(&f, blob));
 	fixture_close(&f);
@@ -417,7 +417,7 @@ START_TEST(leftovers_are_removed)
 	ck_assert_uint_eq(f.summary.unrepaired, 8);
 	assert_repairable(&f, "streams/.new.7.tmp: ");
 	ck_assert(!exists(&f, blob));
-	/* Beside damage it might be all that is left of something. */
+	/* Beside damage this file may be the only copy of its records. */
 	write_at_end(&f, "streams/a/shard-0000/00000000000000000400.lz4.tmp", "half", 4);
 	drop(&f, "streams/a/shard-0000/00000000000000000400.lz4");
 	ck_assert_int_eq(run_check(&f, true, NULL), 0);
@@ -465,20 +465,20 @@ START_TEST(a_shard_that_the_stream_does_not_have_is_named)
 	char from[PATH_BYTES], to[PATH_BYTES];
 	start(&f);
 	ck_assert_int_eq(mkdir(path_of(&f, "streams/b/shard-0001", to), 0700), 0);
-	ck_assert_clean(&f); /* fewer were asked for */
+	ck_assert_clean(&f); /* a shard directory without segments is fine */
 	shell("cp \"$1\" \"$2/\"", path_of(&f, B0 FIRST ".lz4", from), to);
 	assert_left(&f, "streams/b/shard-0001: holds ");
 	fixture_close(&f);
 }
 END_TEST
 
-/* Whether a file, gone or replaced, leaves no trace: it is made anew, or only saves time. */
+/* Whether the store works without the file: it is made anew, or only saves time. */
 static bool is_dispensable(const char *path)
 {
 	return strstr(path, ".idx") || strstr(path, "/lock") || strstr(path, "/synced");
 }
 
-/* Each file of the store in turn is removed, or replaced by what blocks or leads astray. */
+/* Removes each file of the store in turn, or replaces it by an object of another type. */
 START_TEST(whatever_stands_in_a_files_place_is_found)
 {
 	struct fixture f;
@@ -514,7 +514,7 @@ START_TEST(whatever_stands_in_a_files_place_is_found)
 }
 END_TEST
 
-/* Flips every byte of one file; the check must say so each time, and the store stays as it is. */
+/* Flips every byte of one file; each time the check must report it and change nothing. */
 static void flip_each(struct fixture *f, const char *name)
 {
 	off_t size = size_of(f, name);
@@ -549,8 +549,7 @@ START_TEST(every_cut_is_found)
 	struct fixture f;
 	char path[PATH_BYTES];
 	start(&f);
-	for (off_t size = size_of(&f, A1 FIRST ".lz4") - 1; size >= 0;
-		size -= stride()) {
+	for (off_t size = size_of(&f, A1 FIRST ".lz4") - 1; size >= 0; size -= stride()) {
 		ck_assert_int_eq(truncate(path_of(&f, A1 FIRST ".lz4", path), size), 0);
 		ck_assert_int_eq(run_check(&f, true, NULL), 0);
 		ck_assert_msg(f.summary.unrepaired && !f.summary.repaired, "%s", said(&f));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checker on chunks whose checksums are right and whose content is not: made by hand. */
+/* The checker on handmade chunks with right checksums and wrong content. */
 #include "checktest.h"
 
 #include "meta.h"
@@ -13,9 +13,9 @@ struct segment_writer {
 	struct chunk_order order; /* of the next chunk */
 	struct encoder *encoder;
 	int fd;
-	uint64_t json_more;	/* that the next chunk's header says too much */
+	uint64_t json_more;	/* excess in the next chunk's header */
 	bool claims;		/* the next chunk's record is a claim check */
-	uint64_t record_offset; /* of a record that is open */
+	uint64_t record_offset; /* of a record that has not ended */
 	struct json_scan scan;
 };
 
@@ -114,7 +114,7 @@ START_TEST(chunks_that_follow_on_each_other_are_sound)
 }
 END_TEST
 
-/* What the second of two chunks can have wrong by itself. */
+/* Faults that the second of two chunks can have by itself. */
 static const struct {
 	const char *text;
 	uint32_t records;
@@ -148,7 +148,7 @@ START_TEST(a_chunk_that_contradicts_itself_is_found)
 	if (faults[_i].synced_more)
 		w.order.synced_offset = w.order.start.offset + 5;
 	put_chunk(&w, faults[_i].text, faults[_i].records, faults[_i].flags, NULL);
-	/* A sound one behind it: the end is not what is judged here. */
+	/* A sound chunk follows, so that the fault is not at the end. */
 	w.order.start.sequence = 1 + faults[_i].records + (uint64_t)faults[_i].sequence_more;
 	w.order.arrival_ms = w.order.last_arrival_ms = 1001;
 	w.order.synced_offset = 0;
@@ -167,7 +167,7 @@ static const struct {
 } json_faults[] = {
 	{1, 0, "another length as JSON"}, {-1, 0, "another length as JSON"},
 	{0, 1, "its JSON offset does not go on"},
-	{0, -1, "damaged; text 4"}, /* such a one is not even found */
+	{0, -1, "damaged; text 4"}, /* the checker does not find such a chunk */
 };
 
 START_TEST(json_that_does_not_add_up_is_found)
@@ -259,13 +259,13 @@ START_TEST(a_durable_record_without_its_end_is_left)
 	int fd = open(path_of(&f, "streams/s/shard-0000/synced", path), O_WRONLY | O_CREAT, 0600);
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	assert_found(&w, "the end of the last record is missing");
-	/* The watermark's sequence numbers are held against the text. */
+	/* The checker compares the watermark's sequence numbers with the text. */
 	mark.synced.offset = 2;
 	mark.synced.sequence = 7;
 	ck_assert_int_eq(watermark_store(&disk, fd, w.order.owner, &mark), 0);
 	ck_assert_int_eq(run_check(&f, false, NULL), 0);
 	ck_assert_said(&f, "text 2 is of record 0, but the watermark says 7");
-	/* ... and its JSON offsets. */
+	/* And its JSON offsets. */
 	mark.synced.offset = 4;
 	mark.synced.sequence = 1;
 	mark.synced.json_offset = w.order.start.json_offset + 1;
@@ -279,20 +279,20 @@ START_TEST(a_durable_record_without_its_end_is_left)
 }
 END_TEST
 
-/* Raw sections, each ended by the length; what no writer writes. */
+/* Raw sections of meta that no writer writes, with their lengths. */
 static const struct {
 	const char *bytes;
 	size_t count;
 } bad_metas[] = {
-	{"\x02\x02\x00", 3},		  /* longer than there is */
-	{"\x02\x01\x05", 3},		  /* five keys, and none of them */
+	{"\x02\x02\x00", 3},		  /* longer than the meta */
+	{"\x02\x01\x05", 3},		  /* five keys, none of which follows */
 	{"\x02\x02\x00\x01", 4},	  /* a code for the first of two records only */
-	{"\x02\x04\x00\x01\x01\x01", 6},  /* a code too many */
-	{"\x02\x03\x00\x02\x01", 5},	  /* a key that the table has not */
+	{"\x02\x04\x00\x01\x01\x01", 6},  /* one code too many */
+	{"\x02\x03\x00\x02\x01", 5},	  /* a key that is not in the table */
 	{"\x02\x05\x01\x01k\x01\x01", 7}, /* a key that no record has */
-	{"\x03\x02\x01\x00", 4},	  /* the time of one of two */
-	{"\x03\x02\x03\x00", 4},	  /* the time of three */
-	{"\x04\x01\x01", 3},		  /* a claim check that is not there */
+	{"\x03\x02\x01\x00", 4},	  /* the time of one of two records */
+	{"\x03\x02\x03\x00", 4},	  /* the times of three records */
+	{"\x04\x01\x01", 3},		  /* a missing claim check */
 	{"\x04\x02\x01\x09", 4},	  /* ... or behind the last record */
 };
 
@@ -310,7 +310,7 @@ START_TEST(meta_that_does_not_fit_its_records_is_found)
 }
 END_TEST
 
-/* A chunk of one record that meta calls a claim check. */
+/* Writes a chunk of one record that meta marks as a claim check. */
 static void put_claim(struct segment_writer *w, const char *line, uint8_t digit, uint64_t bytes)
 {
 	struct meta_writer meta = {.records = 0};
@@ -344,7 +344,7 @@ START_TEST(a_claim_check_of_another_size_is_found)
 	struct segment_writer w;
 	char text[PATH_BYTES], path[PATH_BYTES];
 	start(&w, &f);
-	/* The same line as the store's own, but for the size. */
+	/* The store's own line, except for the size. */
 	struct sfs_store *store = open_store(&f, 0);
 	make_stream(store, "t", "{\"large_records\":{\"threshold_bytes\":1024}}");
 	append_line(store, "t", 0, 'X', 5000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Chunks: what goes in comes out, and nothing else ever does. */
+/* Chunks: they decode to the bytes that were encoded, or to an error. */
 #include "buf.h"
 #include "chunk.h"
 #include "testdisk.h"
@@ -17,7 +17,7 @@ static const struct chunk_order order = {
 	.json_bytes = 1234,
 };
 
-/* A chunk as it lies on the disk. */
+/* A chunk as it is stored. */
 struct stored {
 	struct chunk chunk;
 	uint8_t *data;
@@ -204,7 +204,7 @@ START_TEST(no_changed_byte_goes_unnoticed)
 		struct chunk c;
 		char *text;
 		struct buf got = {0};
-		uint8_t *part = malloc(bytes + 1); /* so that reading past it is noticed */
+		uint8_t *part = malloc(bytes + 1); /* a sanitizer then sees a read past the end */
 		memcpy(part, s.data, bytes);
 		ck_assert_int_lt(take_chunk(part, bytes, &c, &text, &got), 0);
 		free(part);
@@ -220,7 +220,7 @@ static void rehash(struct chunk_header *h)
 	h->header_hash = le64(XXH3_64bits(h, offsetof(struct chunk_header, header_hash)));
 }
 
-/* A header with a good checksum is refused for its values. */
+/* Checks that a header with a good checksum is refused for a value. */
 #define CHECK_REFUSED(field, value, result)                                                        \
 	do {                                                                                       \
 		struct chunk_header h_ = good;                                                     \
@@ -298,7 +298,7 @@ START_TEST(a_frame_of_another_length_is_refused)
 }
 END_TEST
 
-/* Whatever is in the frame, under a checksum that fits: an error or the right number of bytes. */
+/* Any frame under a right checksum gives an error or the right number of bytes. */
 START_TEST(a_wild_frame_is_refused_or_decoded_within_bounds)
 {
 	struct stored s;

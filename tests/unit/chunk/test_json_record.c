@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Each line is compared with what jansson, which is strict about UTF-8, reads in it. */
+/* Each line is compared with what jansson parses. Jansson is strict about UTF-8. */
 #include "json_record.h"
 #include "stride.h"
 
@@ -50,7 +50,7 @@ static void check_string(json_t *value, const void *data, size_t bytes)
 	ck_assert_mem_eq(json_string_value(value), data, bytes);
 }
 
-/* An encoder of its own kind: bit by bit. */
+/* Decodes base64 independently, bit by bit, and compares. */
 static void check_base64(json_t *value, const uint8_t *data, size_t bytes)
 {
 	static const char digits[] =
@@ -74,7 +74,7 @@ static void check_base64(json_t *value, const uint8_t *data, size_t bytes)
 	}
 }
 
-/* Jansson's own judgement. */
+/* Whether jansson accepts the bytes as UTF-8. */
 static bool is_utf8(const void *data, size_t bytes)
 {
 	json_t *string = json_stringn(data, bytes);
@@ -104,7 +104,7 @@ static bool check_record(const struct json_record *record, const void *data, siz
 	return utf8;
 }
 
-/* In up to three pieces; the same bytes as in one. */
+/* A payload in up to three pieces gives the same line as in one. */
 static void check_split(const uint8_t *data, size_t bytes, size_t first, size_t second)
 {
 	const size_t cuts[] = {0, first, second, bytes};
@@ -234,7 +234,7 @@ START_TEST(utf8_ends_where_the_rfc_says)
 }
 END_TEST
 
-/* Every lead byte with every second byte, and what ends the character. */
+/* Every lead byte with every second byte, and bytes that complete the character. */
 START_TEST(jansson_agrees_on_all_pairs)
 {
 	for (int a = 0x80; a < 256; a++) {
@@ -261,7 +261,7 @@ START_TEST(pieces_are_split_anywhere)
 }
 END_TEST
 
-/* Lengths around the blocks in which it is scanned, and counts that fill them. */
+/* Lengths around those of the scanned blocks, and counts that fill a lane. */
 START_TEST(blocks_of_escapes_are_counted)
 {
 	static uint8_t data[3000];
@@ -339,7 +339,7 @@ START_TEST(random_payloads_read_back)
 }
 END_TEST
 
-/* A chunk's worth, counted in two halves: what needs no place, and its place. */
+/* The length of a chunk's lines in two parts: without the place, and the place. */
 START_TEST(text_counts_as_the_sum_of_its_lines)
 {
 	static uint8_t text[4000];
@@ -379,7 +379,7 @@ START_TEST(text_counts_as_the_sum_of_its_lines)
 }
 END_TEST
 
-/* The last piece of a long record: its offset lies before the text, maybe by a digit. */
+/* The last piece of a long record: its offset lies before the text and may be a digit shorter. */
 START_TEST(a_record_counts_from_where_it_began)
 {
 	const struct json_place place = {
@@ -421,7 +421,7 @@ START_TEST(a_claim_check_shows_its_object)
 }
 END_TEST
 
-/* What a user wrote, or what is not the store's line after all, is data. */
+/* A line that a user wrote, or that has not the store's form, is data. */
 START_TEST(what_only_looks_like_a_claim_check_is_data)
 {
 	check_record(&plain, "{\"claim_check\":{}}", 18);

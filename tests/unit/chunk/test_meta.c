@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a chunk knows of its records, against a plain list of them. */
+/* The meta of a chunk, compared with a plain list of its records. */
 #include "meta.h"
 
 #include <check.h>
@@ -57,7 +57,7 @@ static void check_record(const struct meta_record *got, const struct expected *e
 	ck_assert(!e->has_claim || !memcmp(&got->claim, &e->claim, sizeof e->claim));
 }
 
-/* Writes the first `count` of `records` and reads them back from a copy of just the right size. */
+/* Writes the first `count` of `records` and reads them back from a copy of the exact size. */
 static size_t check_round_trip(struct meta_writer *w, size_t count)
 {
 	meta_writer_reset(w);
@@ -203,7 +203,7 @@ START_TEST(random_records_come_back)
 }
 END_TEST
 
-/* Reads as far as it goes; what matters is that nothing outside is touched. */
+/* Reads until the end or an error. A sanitizer sees reads outside the buffer. */
 static void read_wild(const uint8_t *data, size_t bytes)
 {
 	struct buf copy = {.data = malloc(bytes + 1), .size = bytes};

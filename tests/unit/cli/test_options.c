@@ -12,7 +12,7 @@
 
 enum { WORDS_MAX = 16 };
 
-/* Parses a command line given as words with a blank between them. */
+/* Parses a command line of words with a blank between them. */
 static int parse(const char *line, struct cli_options *options)
 {
 	char *words[WORDS_MAX + 1] = {NULL};
@@ -184,7 +184,7 @@ START_TEST(as_a_helper_it_takes_the_flags_of_mount)
 	ck_assert(o.fake && !o.foreground); /* mount -f is a dry run, not the foreground */
 	options_fini(&o);
 	ck_assert_int_eq(parse("mount.streamfs s m -o nonsense,ro -s", &o), 0);
-	ck_assert(o.read_only); /* -s: what is not known is passed over */
+	ck_assert(o.read_only); /* -s: unknown options are skipped */
 	options_fini(&o);
 	assert_refused("mount.streamfs s m -o nonsense");
 	assert_refused("mount.streamfs s m -o auto_unmount -s");

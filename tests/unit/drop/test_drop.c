@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Uploads on their way to become records, and who commits them; as the requests do it. */
+/* Uploads, and which call commits them, in the order of the requests. */
 #include "storetest.h"
 
 #include "committer.h"
@@ -36,7 +36,7 @@ static struct upload *create(const char *name, const struct drop_caller *caller)
 	return upload;
 }
 
-/* What is found, borrowed: these tests have one thread. */
+/* Returns a borrowed upload: these tests have one thread. */
 static struct upload *find(const char *name, const struct drop_caller *caller)
 {
 	struct upload *upload = drop_find(&drop, sfs_stream_id(stream), name, caller);
@@ -238,7 +238,7 @@ START_TEST(what_another_process_writes_is_not_removed)
 	const struct drop_caller parent = {.thread = getppid(), .uid = 7};
 	start();
 	struct upload *upload = create("x", &parent);
-	ck_assert_int_eq(unlink_as("x", &self), 0); /* the parent's is ours to remove */
+	ck_assert_int_eq(unlink_as("x", &self), 0); /* a parent's upload may be removed */
 	upload_close(upload, false);
 	upload = create("x", &self);
 	ck_assert_int_eq(unlink_as("x", &parent), -EBUSY);

@@ -32,7 +32,7 @@ static void start(struct feeds *feeds)
 	ck_assert_int_eq(feeds_start(feeds), 0);
 }
 
-/* Runs what is queued. */
+/* Runs the queued jobs and stops. */
 static void stop(struct feeds *feeds)
 {
 	feeds_stop(feeds);

@@ -8,14 +8,14 @@
 
 enum { FILE_A = 11, FILE_B = 12, UNTOLD = 77 };
 
-/* A waiter's view: what it was told, how often, and its place among all that were told. */
+/* A waiter: the result of its callback, the number of calls, and its place among all callbacks. */
 struct wait {
 	int result;
 	int calls;
 	int order;
 };
 
-static int told; /* order of the callbacks; the tests that look at it have one thread */
+static int told; /* counts callbacks; the tests that use the order have one thread */
 
 static void granted(void *context, int result)
 {
@@ -54,7 +54,7 @@ static int flock_set(struct lock_table *t, uint64_t owner, int type, struct wait
 	return lock_set(t, FILE_A, LOCK_FLOCK, owner, &r, w != NULL, granted, w);
 }
 
-/* The lock of others that `owner` meets at one byte; F_UNLCK if none. */
+/* The lock that conflicts with a write lock of `owner` at one byte; F_UNLCK: none. */
 static struct lock_range at(struct lock_table *t, uint64_t owner, uint64_t byte)
 {
 	struct lock_range ask = range(byte, byte, F_WRLCK), found;
@@ -167,7 +167,7 @@ START_TEST(upgrade_needs_the_other_readers_gone)
 	ck_assert_int_eq(set(t, FILE_A, 2, F_RDLCK, 0, 9), 0);
 	ck_assert_int_eq(set(t, FILE_A, 1, F_WRLCK, 0, 9), -EAGAIN);
 	assert_at(t, 5, at(t, 999, 5).type, 0, 9);
-	ck_assert_int_eq(at(t, 2, 5).type, F_RDLCK); /* the refused upgrade took nothing away */
+	ck_assert_int_eq(at(t, 2, 5).type, F_RDLCK); /* the refused upgrade changed nothing */
 	ck_assert_int_eq(set(t, FILE_A, 2, F_UNLCK, 0, 9), 0);
 	ck_assert_int_eq(set(t, FILE_A, 1, F_WRLCK, 0, 9), 0);
 	ck_assert_int_eq(at(t, 2, 5).type, F_WRLCK);
@@ -182,7 +182,7 @@ START_TEST(a_conflict_is_told_with_its_owner)
 	ck_assert_uint_eq(at(t, 2, 15).pid, 41);
 	struct lock_range ask = range(0, 30, F_RDLCK), found;
 	lock_get(t, FILE_A, 2, &ask, &found);
-	ck_assert_int_eq(found.type, F_UNLCK); /* readers do not meet */
+	ck_assert_int_eq(found.type, F_UNLCK); /* read locks do not conflict */
 	lock_get(t, FILE_B, 2, &ask, &found);
 	ck_assert_int_eq(found.type, F_UNLCK);
 	lock_table_free(t);
@@ -194,7 +194,7 @@ START_TEST(nonsense_is_refused)
 	struct lock_table *t = lock_table_new();
 	ck_assert_int_eq(set(t, FILE_A, 1, F_WRLCK, 10, 9), -EINVAL);
 	ck_assert_int_eq(set(t, FILE_A, 1, 99, 0, 9), -EINVAL);
-	ck_assert_int_eq(set(t, FILE_A, 1, F_UNLCK, 0, 9), 0); /* nothing held: still fine */
+	ck_assert_int_eq(set(t, FILE_A, 1, F_UNLCK, 0, 9), 0); /* no lock held: still fine */
 	lock_table_free(t);
 	lock_table_free(NULL);
 }
@@ -245,7 +245,7 @@ START_TEST(freeing_part_of_a_range_wakes_only_who_fits)
 	ck_assert_int_eq(low.calls, 0);
 	ck_assert_int_eq(high.result, 0);
 	lock_table_free(t);
-	ck_assert_int_eq(low.result, -EINTR); /* the table's end is told too */
+	ck_assert_int_eq(low.result, -EINTR); /* freeing the table calls back too */
 	ck_assert_int_eq(low.calls, 1);
 }
 END_TEST
@@ -296,7 +296,7 @@ START_TEST(two_readers_that_both_upgrade_are_a_deadlock)
 	ck_assert_int_eq(set_wait(t, FILE_A, 1, F_WRLCK, 0, 9, &one), -EINPROGRESS);
 	ck_assert_int_eq(set_wait(t, FILE_A, 2, F_WRLCK, 0, 9, &two), -EINPROGRESS);
 	ck_assert_int_eq(two.result, -EDEADLK);
-	ck_assert_int_eq(at(t, 1, 5).type, F_RDLCK); /* the loser keeps what it held */
+	ck_assert_int_eq(at(t, 1, 5).type, F_RDLCK); /* the loser keeps its lock */
 	lock_release_owner(t, FILE_A, LOCK_POSIX, 2);
 	ck_assert_int_eq(one.result, 0);
 	lock_table_free(t);
@@ -310,7 +310,7 @@ START_TEST(a_ring_of_many_is_found_through_every_blocker)
 	struct wait waits[RING + 1];
 	for (uint64_t i = 1; i <= RING; i++)
 		ck_assert_int_eq(set(t, FILE_A, i, F_RDLCK, i, i), 0);
-	/* Bystanders that wait for nothing stand before the one that closes the ring. */
+	/* Owners that wait for nothing come before the one that closes the ring. */
 	for (uint64_t i = 1; i <= RING; i++)
 		ck_assert_int_eq(set(t, FILE_A, RING + i, F_RDLCK, i, i), 0);
 	for (uint64_t i = 1; i < RING; i++)
@@ -447,7 +447,7 @@ START_TEST(a_full_table_refuses_locks_but_not_unlocking)
 }
 END_TEST
 
-/* Random calls against the plainest of models: a type for each byte and owner. */
+/* Random calls, compared with a simple model: a type for each byte and owner. */
 START_TEST(random_ranges_agree_with_a_byte_map)
 {
 	enum { BYTES = 24, OWNERS = 4, ROUNDS = 20000 };
@@ -482,7 +482,7 @@ START_TEST(random_ranges_agree_with_a_byte_map)
 }
 END_TEST
 
-/* Threads that take turns by lock alone; the counter is their only shared word. */
+/* Threads that take turns by the lock alone. They share only the counter. */
 struct turns {
 	struct lock_table *table;
 	pthread_mutex_t mutex; /* guards the waits of all */

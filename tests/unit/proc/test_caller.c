@@ -12,7 +12,7 @@
 
 static char fifo[64];
 
-/* Opening a pipe of which nobody is the reader waits, as what asks the mount does. */
+/* An open of a pipe without a reader waits, like an open that waits for the mount. */
 static pid_t wait_in_open(int flags)
 {
 	pid_t child = fork();
@@ -53,7 +53,7 @@ END_TEST
 START_TEST(who_cannot_be_looked_at_creates_nothing)
 {
 	ck_assert(!caller_creates(0));
-	ck_assert(!caller_creates(getpid())); /* runs, and does not wait */
+	ck_assert(!caller_creates(getpid())); /* this thread runs and does not wait */
 	pid_t gone = wait_in_open(0);
 	end(gone);
 	ck_assert(!caller_creates(gone));

@@ -41,7 +41,7 @@ START_TEST(another_process_has_not_closed_it)
 }
 END_TEST
 
-/* close(2) is not kept waiting for ever longer, whatever else a process has open. */
+/* The time that close(2) waits is bounded, however many descriptors a process has. */
 START_TEST(too_many_descriptors_are_not_looked_through)
 {
 	struct opener opener = {.thread = getpid(), .process = getpid()};

@@ -23,14 +23,14 @@ static struct key_rule field_rule(uint32_t field, const char *separator)
 	return rule;
 }
 
-/* A key as the caller gets it, with a NUL behind it. */
+/* A copy of the key that was found, with a NUL behind it. */
 struct found {
 	int result;
 	size_t bytes;
 	char key[SFS_KEY_MAX_BYTES + 1];
 };
 
-/* The record is searched where its memory ends, so that a checker sees what reads on. */
+/* Searches a record that ends where its memory ends: a sanitizer then sees a read past the end. */
 static struct found find(const struct key_rule *rule, const char *record, size_t bytes)
 {
 	static const char untouched[] = "untouched";
@@ -285,7 +285,7 @@ START_TEST(first_of_duplicate_members_counts)
 }
 END_TEST
 
-/* `depth` arrays in one another, then ,"k":"v" or the key in the innermost. */
+/* Nests `depth` arrays, with `inner` in the innermost and `tail` behind them. */
 static void nest(char *text, int depth, const char *inner, const char *tail)
 {
 	memset(text, '[', (size_t)depth);
@@ -314,7 +314,7 @@ START_TEST(nesting_is_bounded)
 }
 END_TEST
 
-/* A record of {"k":"PIECE…"} with `count` pieces. */
+/* Searches a record {"k":"PIECE…"} of `count` pieces. */
 static void expect_length(const char *piece, int count, bool found)
 {
 	struct buf record = {0};
@@ -424,7 +424,7 @@ START_TEST(carriage_return_is_not_part_of_the_last_field)
 }
 END_TEST
 
-/* A record of "a,xxx…" and then `tail`; the key is the second field of `bytes` bytes. */
+/* Searches the second field, `count` characters long, of a record "a,xxx…" that ends in `tail`. */
 static bool long_field_found(const char *character, size_t count, const char *tail, const char *by)
 {
 	struct buf record = {0};
@@ -501,7 +501,7 @@ static json_t *parse(const struct buf *text)
 		JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
 }
 
-/* Whether a key was found in `text`; it must be what the walk finds in `document`. */
+/* Returns whether a key was found in `text`. It must be the one in `document`, by the walk. */
 static bool check_document(const struct buf *text, const char *pointer, const json_t *document)
 {
 	struct key_rule rule = json_rule(pointer);
@@ -514,7 +514,7 @@ static bool check_document(const struct buf *text, const char *pointer, const js
 	return found.result == 0;
 }
 
-/* One damaged byte: mostly no JSON any more, but where it is, the answers must still agree. */
+/* Damages one byte. If the text is still JSON, the results must still agree. */
 static bool check_damaged(struct dice *dice, struct buf *text, const char *pointer)
 {
 	static const char bytes[] = "{}[]\",:\\/ue0123456789 \xC3\x1F\x80";
@@ -536,7 +536,7 @@ static uint64_t choose_seed(void)
 	const char *given = getenv("STREAMFS_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
 	printf("STREAMFS_TEST_SEED=%llu\n", (unsigned long long)seed);
-	fflush(stdout); /* the parent's, should this process die */
+	fflush(stdout); /* the parent's output, in case this process dies */
 	return seed;
 }
 
@@ -559,7 +559,7 @@ START_TEST(random_documents_give_what_a_walk_gives)
 		buf_fini(&text);
 		buf_fini(&pointer);
 	}
-	ck_assert_int_gt(found, documents / 10); /* else it compares nothing with nothing */
+	ck_assert_int_gt(found, documents / 10); /* else the test compares nothing */
 	ck_assert_int_gt(none, documents / 10);
 	ck_assert_int_gt(still_json, documents / 100);
 }

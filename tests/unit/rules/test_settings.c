@@ -13,7 +13,7 @@ static struct settings initial(void)
 	return settings;
 }
 
-/* `base` with a JSON text merged in; `base` is freed. */
+/* Merges a JSON text into `base`, and frees `base`. */
 static struct settings patched(struct settings base, const char *json)
 {
 	struct settings settings;
@@ -24,7 +24,7 @@ static struct settings patched(struct settings base, const char *json)
 	return settings;
 }
 
-/* The base stays as it was, the result untouched, and the reason is exactly this. */
+/* Checks that base and result are unchanged and that the reason is exactly this. */
 static void expect_refused_bytes(const char *json, size_t bytes, const char *reason)
 {
 	struct settings base = patched(initial(), "{\"shards\":3,\"key\":{\"json\":\"/k\"}}");
@@ -44,7 +44,7 @@ static void expect_refused(const char *json, const char *reason)
 	expect_refused_bytes(json, strlen(json), reason);
 }
 
-/* The reason begins with ours; the rest of it is jansson's. */
+/* Checks how the reason begins; jansson writes the rest. */
 static void expect_no_object(const char *json, size_t bytes)
 {
 	static const char beginning[] = "not one JSON object";
@@ -182,7 +182,7 @@ START_TEST(key_is_replaced_as_a_whole)
 }
 END_TEST
 
-/* A number's place: the text before and behind it in a patch, and its name. */
+/* A number in a patch: the text before and behind it, and its name. */
 struct place {
 	const char *before, *name, *behind;
 };
@@ -203,7 +203,7 @@ static void expect_taken(const struct place *place, const char *number)
 	settings_fini(&settings);
 }
 
-/* Both ends of the range are taken; what is just outside, or no whole number, is not. */
+/* Both ends of the range are valid; a number just outside, or not whole, is not. */
 static void expect_range(struct place place, const char *least, const char *greatest,
 	const char *below, const char *above, const char *reason)
 {
@@ -360,7 +360,7 @@ START_TEST(nul_is_refused_wherever_it_stands)
 }
 END_TEST
 
-/* {"x":[[…]]} with `depth` brackets open at once. */
+/* Returns {"x":[[…]]} with `depth` open brackets. */
 static char *nested(int depth)
 {
 	size_t arrays = (size_t)depth - 1;
@@ -465,7 +465,7 @@ START_TEST(parsed_values_that_are_no_object_are_refused)
 }
 END_TEST
 
-/* The n-th allocation that jansson makes fails, and all after it. */
+/* Fails jansson's allocations from the n-th on. */
 static int allocations_left; /* of this process, which runs one test */
 
 static void *scarce_malloc(size_t bytes)

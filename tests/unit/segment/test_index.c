@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The index of a segment: adding, finding, saving, and what is not loaded. */
+/* The index of a segment: to add, find and save, and which files are not loaded. */
 #include "storetest.h"
 
 enum { CHUNKS = 12, OWNER = 77 };
@@ -8,7 +8,7 @@ static const struct disk disk = {0};
 static int segment_fd;
 static struct index made;
 
-/* A segment of small chunks with their index. */
+/* Makes a segment of small chunks and its index. */
 static void make_segment(uint64_t base)
 {
 	struct encoder *encoder = encoder_new();
@@ -90,7 +90,7 @@ START_TEST(every_json_offset_is_found)
 }
 END_TEST
 
-/* Pieces of a record have no JSON until it ends. */
+/* The JSON of a record belongs to its last piece. */
 START_TEST(json_of_a_long_record_is_found_where_it_ends)
 {
 	struct index index;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The watermark: two slots in turn, and never ahead of what was synced. */
+/* The watermark: it uses two slots in turn, and is never ahead of the synced text. */
 #include "storetest.h"
 
 #include <xxhash.h>
@@ -101,7 +101,7 @@ START_TEST(a_cut_file_is_told)
 		ck_assert_int_eq(r, bytes < sizeof(struct watermark_slot) ? -EBADMSG : 0);
 		ck_assert(r < 0 || mark.counter == 2);
 	}
-	cut_file(mark_path(), 0); /* as a crash leaves it when it was just made */
+	cut_file(mark_path(), 0); /* as a crash after its creation leaves it */
 	ck_assert_int_eq(load(OWNER, &mark), -ENOENT);
 }
 END_TEST
@@ -135,7 +135,7 @@ START_TEST(a_sound_slot_is_still_held_to_its_bounds)
 }
 END_TEST
 
-/* Every write of a watermark, compared with what was synced before it. */
+/* Compares each write of a watermark with what was synced before it. */
 struct lead {
 	struct disk_hook hook;		  /* first */
 	_Atomic uint64_t written, synced; /* bytes of the segment's file */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Many threads at once: nothing is lost, doubled or reordered, and what was read stays. */
+/* Many threads at once: no record is lost, doubled or reordered, and text never changes. */
 #include "storetest.h"
 
 #include <pthread.h>
@@ -42,7 +42,7 @@ static void *write_records(void *context)
 	return NULL;
 }
 
-/* Sizes only rise, and text that was seen once is the same for ever. */
+/* Checks that the size only rises and that text never changes. */
 static void *read_records(void *context)
 {
 	uint64_t sizes[SHARDS] = {0}, hashes[SHARDS] = {0}, seed = (uintptr_t)context * 7919 + 1;
@@ -85,7 +85,7 @@ static void run_threads(void)
 		pthread_join(readers[i], NULL);
 }
 
-/* Every writer's lines, each once and in order; under one key all in one shard. */
+/* Each line of each writer is there once, in order. Lines of one key are in one shard. */
 static void check_records(unsigned count)
 {
 	static unsigned next[WRITERS], in_shard[WRITERS];

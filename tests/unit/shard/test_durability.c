@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What one process leaves to the next: unsynced text and names, and what recovery keeps aside. */
+/* What outlives a process: unsynced text and names, and what recovery keeps aside. */
 #include "stream_blobs.h"
 #include "stream_document.h"
 #include "storetest.h"
 
 enum { PAD = 100, LINE = 16 + PAD + 1, FEW = 10 };
 
-/* FEW chunks of one line each, synced, closed. */
+/* Makes FEW chunks of one line each, synced, and closes the store. */
 static void make_synced(void)
 {
 	open_all();
@@ -26,7 +26,7 @@ static void append_more_unsynced(void)
 	append_lines_one_by_one(FEW, FEW, PAD);
 }
 
-/* The first half is synced, the second is not. */
+/* Makes a store whose first half is synced and whose second half is not. */
 static void make_half_synced(void)
 {
 	make_synced();
@@ -50,7 +50,7 @@ static void check_goes_on(unsigned lines)
 
 /* --- what was written and not synced --- */
 
-/* Writes, syncs and more, in the order in which they came. */
+/* Calls of the disk in their order. */
 struct call_log {
 	struct disk_hook hook; /* first */
 	pthread_mutex_t lock;
@@ -161,7 +161,7 @@ START_TEST(what_cannot_be_written_again_is_read_but_never_called_durable)
 }
 END_TEST
 
-/* A disk on which the syncer's threads get nothing done. */
+/* A disk on which syncs by the syncer's threads never end. */
 static pthread_t appender;
 
 static int stall_syncer(struct disk_hook *hook, const struct disk_call *call, size_t *limit)
@@ -204,7 +204,7 @@ START_TEST(unsynced_segments_are_bounded)
 	calls.count = 0;
 	options.disk_hook = &calls.hook;
 	open_all();
-	ck_assert_uint_le(unsynced_count(), UNSYNCED_SEGMENTS); /* a flush may have come already */
+	ck_assert_uint_le(unsynced_count(), UNSYNCED_SEGMENTS); /* the syncer may have taken some */
 	ck_assert_uint_ge(logged(DISK_SYNC, 0), MANY - 1 - UNSYNCED_SEGMENTS);
 	check_lines(MANY, PAD);
 	sync_shard_now();
@@ -251,7 +251,7 @@ static bool synced_since(const char *path, unsigned from)
 	return false;
 }
 
-/* Whoever made them may have been killed before they were synced. */
+/* Their creator may have been killed before it synced them. */
 START_TEST(directories_are_synced_once_before_anything_in_them_counts)
 {
 	char path[400];
@@ -371,7 +371,7 @@ START_TEST(removing_a_stream_saves_what_was_kept_aside)
 }
 END_TEST
 
-/* The second rename is the one that moves it. */
+/* The second rename moves it. */
 START_TEST(what_was_kept_aside_is_saved_at_the_next_opening_if_it_could_not_be_moved)
 {
 	char name[256] = "";
@@ -400,7 +400,7 @@ START_TEST(missing_watermark_is_reported)
 {
 	make_synced();
 	open_all();
-	append_lines_one_by_one(FEW, 1, PAD); /* its header tells of a sync */
+	append_lines_one_by_one(FEW, 1, PAD); /* the header of the last chunk shows a sync */
 	close_all();
 	ck_assert_int_eq(unlink(file_path("synced")), 0);
 	open_all();
@@ -487,7 +487,7 @@ START_TEST(blobs_elsewhere_go_with_their_stream_though_never_opened)
 	put_at(path, 0, "x", 1);
 	ck_assert_int_eq(close_store(), 0);
 	open_store();
-	tidier_drain(store->tidier); /* the sweep opens them; as if it had not come yet: */
+	tidier_drain(store->tidier); /* the sweep has opened the blobs; undo that: */
 	close(stream->blobs.dir);
 	stream->blobs.dir = -1;
 	remove_orders(0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One call of the disk fails, chosen by its kind: what the shard does then. */
+/* What the shard does when one kind of disk call fails. */
 #include "storetest.h"
 
 enum { PAD = 60 };

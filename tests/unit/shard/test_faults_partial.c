@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every call of the disk is cut short, or the first of many that fail. */
+/* Every call of the disk is cut short, or is the first of many that fail. */
 #include "daytest.h"
 
 static const struct {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The store knows how long the JSON of its records is: held against rendering them. */
+/* The store's JSON size of its records, compared with their rendered length. */
 #include "storetest.h"
 
 #include "json_record.h"
 #include "meta.h"
 
-/* All JSON that a segment's chunks hold, rendered; where each begins and ends is checked. */
+/* Renders the JSON of a segment's chunks, and checks where each begins and ends. */
 struct rendering {
 	struct buf json; /* of the chunk */
-	struct buf line; /* of a record that is open */
+	struct buf line; /* of a record that has not ended */
 	uint64_t offset; /* of the line */
 	uint64_t text_offset, sequence, json_offset;
 };
@@ -62,7 +62,7 @@ static void render_chunk(struct rendering *w, const struct chunk *c, const uint8
 	free(text);
 }
 
-/* The chunks of all segments, and what the shard tells. */
+/* Checks the chunks of all segments, and the sizes that the shard reports. */
 static uint64_t check_all(void)
 {
 	uint64_t bases[64];
@@ -163,7 +163,7 @@ START_TEST(claim_checks_count_as_they_are_shown)
 }
 END_TEST
 
-/* Characters and escapes lie across the borders of pieces; the kind is known only at the end. */
+/* Characters and escapes cross the borders of pieces. Only the end decides the member. */
 START_TEST(a_record_over_many_chunks_counts_where_it_ends)
 {
 	size_t bytes = (5 << 19) + 1;
@@ -211,7 +211,7 @@ START_TEST(merging_keeps_the_sums)
 }
 END_TEST
 
-/* Refuses the writes of chunks while it is told to. */
+/* Fails the writes of chunks while it is switched on. */
 struct refuser {
 	struct disk_hook hook; /* first */
 	atomic_bool refuses;
@@ -261,7 +261,7 @@ START_TEST(a_torn_tail_takes_its_json_with_it)
 }
 END_TEST
 
-/* What was durable keeps its JSON offsets, though it is gone. */
+/* Durable text that was lost keeps its JSON offsets. */
 START_TEST(a_lost_end_is_a_gap_in_json_too)
 {
 	open_all();
@@ -284,7 +284,7 @@ START_TEST(a_lost_end_is_a_gap_in_json_too)
 }
 END_TEST
 
-/* A damaged chunk between good ones: its extent as JSON follows from the next one. */
+/* A damaged chunk between good ones: the next chunk shows how long its JSON is. */
 START_TEST(a_gap_ends_where_the_next_chunk_begins)
 {
 	options.segment_bytes = 1 << 20;
@@ -306,7 +306,7 @@ START_TEST(a_gap_ends_where_the_next_chunk_begins)
 }
 END_TEST
 
-/* All was trimmed, and no segment is left: the slot alone tells where the shard goes on. */
+/* All is trimmed and no segment is left: only the watermark holds where the shard goes on. */
 START_TEST(a_shard_without_segments_goes_on_at_its_horizon)
 {
 	open_all();

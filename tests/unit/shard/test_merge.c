@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Merging: other chunks, the same records. */
+/* Merging changes the chunks and keeps the records. */
 #include "append.h"
 #include "merge.h"
 #include "meta.h"
@@ -7,7 +7,7 @@
 
 enum { LINES = 60, PAD = 40 };
 
-/* All records of a segment as text: sequence, arrival time, key, claim, one a line. */
+/* Writes a segment's records as text, one per line: sequence, arrival time, key, claim. */
 static void dump_segment(const char *path, struct buf *out, size_t *ret_chunks)
 {
 	static struct placed chunks[512];
@@ -51,7 +51,7 @@ static void write_key(const char *key, const void *data, size_t bytes)
 	ck_assert_int_eq(sfs_writer_close(writer), 0);
 }
 
-/* One segment of all kinds of records, large enough chunks and long records among them. */
+/* Fills one segment with records of all kinds. Some chunks are large, some records long. */
 static void fill_segment(void)
 {
 	char key[32], line[4096];
@@ -79,7 +79,7 @@ static void fill_segment(void)
 	buf_fini(&text);
 }
 
-/* Fills a segment that nobody merges yet. */
+/* Fills a segment that is not merged yet. */
 static void make_unmerged(void)
 {
 	open_all();
@@ -87,7 +87,7 @@ static void make_unmerged(void)
 	close_all();
 }
 
-/* The whole text, for the caller to free. */
+/* Reads the whole text. The caller frees it. */
 static uint8_t *read_all(uint64_t *ret_bytes)
 {
 	uint64_t size = sfs_shard_size(shard), at = 0;
@@ -101,7 +101,7 @@ static uint8_t *read_all(uint64_t *ret_bytes)
 	return text;
 }
 
-/* Makes the one segment a sealed one, which starts the merge. */
+/* Seals the segment, which starts the merge. */
 static void seal(void)
 {
 	options.segment_chunks = 2;

@@ -15,7 +15,7 @@ START_TEST(every_torn_tail_is_cut)
 	ck_assert_uint_eq(count, FEW);
 	for (size_t cut = whole - 1; cut > chunks[FEW - 1].at; cut -= stride()) {
 		cut_file(segment_file(0), cut);
-		options.read_only = true; /* so that the next round finds it again */
+		options.read_only = true; /* so that the next round finds the same file */
 		open_all();
 		check_lines(FEW - 1, PAD);
 		close_all();
@@ -96,7 +96,7 @@ START_TEST(open_record_is_torn_as_a_whole)
 	in_killed_process(append_long_record);
 	size_t count = list_chunks(segment_file(0), chunks, FEW + 8);
 	ck_assert_uint_eq(count, FEW + 4);
-	/* Its last chunk is missing, then torn, then more of them are. */
+	/* The last chunk is missing, then torn; then one more in each round. */
 	cut_file(segment_file(0), chunks[count - 1 - (size_t)_i / 2].at + (_i % 2 ? 1000 : 0));
 	open_all();
 	check_lines(FEW, PAD);
@@ -128,7 +128,7 @@ START_TEST(open_record_behind_damage_is_torn)
 	open_all();
 	uint64_t size = sfs_shard_size(shard);
 	append_bytes("next\n", 5);
-	/* Whatever is left, the next record begins on a line of its own or behind a gap. */
+	/* The next record begins on a line of its own or behind a gap. */
 	ck_assert(read_one(size - 1) == -EBADMSG);
 	check_range(size, size + 5, "next\n", 5);
 	reopen();
@@ -138,7 +138,7 @@ END_TEST
 
 /* --- damage --- */
 
-/* Chunk i of the segment cannot be read, all others can. */
+/* Checks that one chunk of the segment cannot be read and all others can. */
 static void check_gap(const struct placed *chunks, size_t count, size_t gap, size_t lines)
 {
 	struct buf want = {0};
@@ -151,7 +151,7 @@ static void check_gap(const struct placed *chunks, size_t count, size_t gap, siz
 		for (uint64_t at = from; i == gap && at < to; at++)
 			ck_assert_int_eq(read_one(at), -EBADMSG);
 	}
-	/* A read that begins before it is returned short. */
+	/* A read that begins before the gap is short. */
 	char got[64];
 	size_t n;
 	uint64_t begin = chunks[gap].chunk.text_offset;
@@ -378,13 +378,13 @@ START_TEST(read_error_never_truncates)
 	ck_assert_int_eq(sfs_stream_shard(stream, 0, &shard), -EIO);
 	ck_assert_uint_gt(fault.hits, 0);
 	ck_assert_uint_eq(file_size(segment_file(0)), whole);
-	fault.armed = false; /* nor does it stick */
+	fault.armed = false; /* the failure does not last */
 	open_shard();
 	check_lines(2 * FEW, PAD);
 }
 END_TEST
 
-/* All names, sizes and times below the store's directory, and all content. */
+/* A hash of all names, sizes, times and content below the store's directory. */
 static uint64_t tree_hash;
 
 static int hash_entry(const char *path, const struct stat *st, int flag, struct FTW *f)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Recovery of a shard whose files are missing, misplaced, or not what their names promise. */
+/* Recovery of a shard with missing files, misplaced files, and files of the wrong content. */
 #include "recoverytest.h"
 
 /* --- segments that are empty, missing, misplaced --- */

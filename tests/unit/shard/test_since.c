@@ -6,7 +6,7 @@
 
 enum { FIRST_MS = 1000000 };
 
-/* The first record of shard 0 in the model that came at or after a time; its size: there is none. */
+/* Offset of the model's first record in shard 0 at or after a time; the size if there is none. */
 static uint64_t model_since(uint64_t since_ms)
 {
 	const struct model_shard *s = &model.shards[0];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes of streams, settings and owners that the disk refuses at the last step, or does not. */
+/* Changes of streams, settings and owners, with and without failures of the disk. */
 #include "storetest.h"
 
 static const struct sfs_owner owner = {0755, 0, 0};
 static struct fault named;
 
-/* The n-th sync of a directory from here on fails. */
+/* Fails the n-th sync of a directory from now on. */
 static void arm_at(unsigned n)
 {
 	named.calls = 0;
@@ -103,7 +103,7 @@ static bool is_there(const char *name)
 	return r == 0;
 }
 
-/* Whichever sync of a directory fails. */
+/* Each sync of a directory fails in turn. */
 START_TEST(refused_mkdir_leaves_nothing)
 {
 	unsigned failures = 0;
@@ -124,7 +124,7 @@ START_TEST(refused_mkdir_leaves_nothing)
 		failures++;
 	}
 	named.fail_at = 0;
-	ck_assert_uint_ge(failures, 2); /* its document's directory, and streams/ */
+	ck_assert_uint_ge(failures, 2); /* the document's directory, and streams/ */
 	ck_assert(is_there("new"));
 }
 END_TEST
@@ -166,7 +166,7 @@ START_TEST(refused_rmdir_removes_nothing)
 		ck_assert_int_eq(sfs_stream_remove(store, "orders"), -EIO);
 		disarm();
 		open_shard();
-		ck_assert_int_eq(sfs_shard_sync(shard), 0); /* it goes on */
+		ck_assert_int_eq(sfs_shard_sync(shard), 0); /* the shard still works */
 		sfs_shard_unref(shard);
 		shard = NULL;
 		reopen_store();
@@ -193,7 +193,7 @@ START_TEST(mv_is_a_change)
 }
 END_TEST
 
-/* A sanitizer's test: the waiter of a sync has the last reference of a stream that is gone. */
+/* For sanitizers: the waiter of a sync holds the last reference to a removed stream. */
 START_TEST(sync_of_a_removed_stream_outlives_its_waiter)
 {
 	open_orders();

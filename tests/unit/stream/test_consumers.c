@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Consumers and their checkpoints: what is taken, what lasts, and how far behind they are. */
+/* Consumers: which checkpoints are valid, which are durable, and the lag. */
 #include "storetest.h"
 
 #include "consumer_lag.h"
@@ -159,7 +159,7 @@ START_TEST(checkpoints_of_shards_that_left_are_dropped)
 	append_bytes("a\n", 2);
 	ck_assert_int_eq(set(2), 0);
 	configure("{\"shards\":2}");
-	/* As trimming does it: the closed shard leaves the table. */
+	/* The closed shard leaves the table, as after a trim. */
 	struct sfs_shard *left = stream->table.shards[0];
 	stream->table.shards[0] = stream->table.shards[1];
 	stream->table.shards[1] = stream->table.shards[2];
@@ -227,7 +227,7 @@ START_TEST(lag_counts_what_was_not_processed)
 }
 END_TEST
 
-/* The time is the first record's own, not that of the chunk which it was merged into. */
+/* The time is that of the first record, not of the merged chunk. */
 START_TEST(lag_in_seconds_is_of_the_first_record)
 {
 	char line[64];
@@ -322,7 +322,7 @@ END_TEST
 
 static struct fault fault;
 
-/* Sets rising checkpoints; each is found as it was last acknowledged, or as attempted since. */
+/* Sets rising checkpoints. Each must be the last acknowledged one or one attempted since. */
 static bool run_with_fault(unsigned n, int error, bool lasting)
 {
 	uint64_t acknowledged = 0, attempted = 0, offset;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another number of shards: random sequences against a model of the table, every call of the disk
- * failing or being the last, writers that go on meanwhile.
+ * Another number of shards: random sequences against a model of the table; each call of the disk
+ * failing, or being the last before a kill; writers that go on meanwhile.
  */
 #include "storetest.h"
 
@@ -117,7 +117,7 @@ static void model_reshard(unsigned count)
 		model.shards[i].closed |= !is_range_of(&model.shards[i], count);
 }
 
-static bool may_fail; /* nobody knows which table stands: nothing is taken until the next open */
+static bool may_fail; /* the table is uncertain: appends fail until the next open */
 
 static void check_shard_against(const struct model_shard *want, struct sfs_shard *got)
 {
@@ -155,7 +155,7 @@ static void check_model(void)
 	free(numbers);
 }
 
-/* Every key goes to the open shard whose range has it. */
+/* Checks that every key goes to the open shard with its range. */
 static void check_routing(void)
 {
 	SCOPED_RDLOCK(&stream->home.lock);
@@ -374,7 +374,7 @@ static struct fault fault;
 
 enum { OLD_SHARDS = 3, NEW_SHARDS = 4 };
 
-/* How many records there are, by reading every shard. */
+/* Counts the records by reading every shard. */
 static unsigned count_records(void)
 {
 	uint64_t records = 0;
@@ -417,7 +417,7 @@ static void begin_faulty(bool anew)
 		put_text("a 1\nb 2\nc 3\nd 4\n");
 }
 
-/* Appends what will be taken. */
+/* Appends records. Returns how many were accepted. */
 static unsigned try_put(void)
 {
 	struct sfs_writer *writer;
@@ -432,7 +432,7 @@ static unsigned try_put(void)
 	return acknowledged;
 }
 
-/* False: the call that was to fail was not made. */
+/* Returns false if the run ended before the call that should fail. */
 static bool run_with_fault(unsigned n, int error, bool lasting, bool anew)
 {
 	testdir_open(&dir);
@@ -578,7 +578,7 @@ static void *reshard_on(void *context)
 	return NULL;
 }
 
-/* In rising order of shards, in which parents come before children, each key's records rise. */
+/* Parents come before children in the order of shards. In this order each key's records rise. */
 static void check_key_order(void)
 {
 	static int last[WRITERS][KEYS];

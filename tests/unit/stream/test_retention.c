@@ -20,7 +20,7 @@ START_TEST(retention_keeps_the_bytes_and_not_many_more)
 	ck_assert_uint_le(kept, 10000 + 200);
 	ck_assert_int_eq(retention_apply(stream), 0);
 	ck_assert_uint_eq(info_now().horizon_offset, info.horizon_offset);
-	configure("{\"retention_bytes\":5000}"); /* another limit, though nothing came */
+	configure("{\"retention_bytes\":5000}"); /* another limit, without an append */
 	ck_assert_int_eq(retention_apply(stream), 0);
 	ck_assert_uint_le(info_now().size_bytes - info_now().horizon_offset, 5000 + 200);
 	close_all();
@@ -28,7 +28,7 @@ START_TEST(retention_keeps_the_bytes_and_not_many_more)
 }
 END_TEST
 
-/* A fault that fails nothing counts the calls. */
+/* The fault fails no call; it counts the calls. */
 START_TEST(retention_costs_an_idle_stream_nothing)
 {
 	struct fault fault;

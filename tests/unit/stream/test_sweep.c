@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sweeping the blobs of a stream: what no retained record names goes, and nothing else ever. */
+/* Sweeping the blobs of a stream: it removes those that no retained record names, and no other. */
 #include "gatetest.h"
 #include "stream_blobs.h"
 #include "stream_sweep.h"
@@ -53,7 +53,7 @@ static void make_blobs_old(void)
 	ck_assert_int_eq(nftw(path, make_old, 16, FTW_PHYS), 0);
 }
 
-/* `claims` records with a payload each, over several segments, and as many blobs without one. */
+/* Makes `claims` records with a blob each in several segments, and as many orphans. */
 static void make_claims(unsigned claims)
 {
 	options.orphan_grace_ms = 1000;
@@ -85,7 +85,7 @@ END_TEST
 START_TEST(a_sweep_in_batches_takes_orphans_only)
 {
 	make_claims(LINES);
-	store->sweep_blobs = _i ? 7 : 2 * LINES / 4; /* also one that ends with a full batch */
+	store->sweep_blobs = _i ? 7 : 2 * LINES / 4; /* also a sweep that ends with a full batch */
 	ck_assert_int_eq(stream_sweep(stream, store->orphan_grace_ms), 0);
 	ck_assert_uint_eq(count_blobs(), LINES);
 	ck_assert_uint_eq(metric_get(&store->env.metrics.blobs_swept), LINES);
@@ -116,7 +116,7 @@ START_TEST(a_sweep_reads_no_text)
 	ck_assert_uint_eq(count_blobs(), 0);
 	ck_assert_uint_gt(gate.read_bytes, 0);
 	ck_assert_uint_lt(gate.read_bytes, LINES * 1024);
-	/* With no blob to look for it reads nothing. */
+	/* Without a blob to look for, a sweep reads nothing. */
 	gate.read_bytes = 0;
 	tidier_sweep(stream);
 	tidier_drain(store->tidier);
@@ -126,7 +126,7 @@ END_TEST
 
 /* --- trimming --- */
 
-/* Calls `each` with every digest that the shard's text from `offset` on names. */
+/* Calls `each` with every digest in the shard's text from `offset` on. */
 static unsigned each_claim(uint64_t offset, void (*each)(const char *digest))
 {
 	uint64_t size = sfs_shard_size(shard);
@@ -185,7 +185,7 @@ static void make_chunks_of_claims(void)
 	ck_assert_uint_eq(count_blobs(), CLAIMS);
 }
 
-/* Claim checks of one size: record i begins at i times it. */
+/* The size of every claim check: record i begins at i times this size. */
 static uint64_t claim_bytes(void)
 {
 	uint64_t size = sfs_shard_size(shard);
@@ -242,7 +242,7 @@ START_TEST(a_record_that_the_horizon_cuts_counts)
 }
 END_TEST
 
-/* Its segments go while the sweep reads the first of them. */
+/* A trim removes the segments while the sweep reads the first of them. */
 START_TEST(segments_that_a_trim_takes_end_no_sweep)
 {
 	uint64_t bases[16];
@@ -296,7 +296,7 @@ START_TEST(a_sweep_is_queued_once)
 	tidier_sweep_trimmed(stream);
 	ck_assert(wait_for(&gate.arrived));
 	for (unsigned i = 0; i < 100; i++)
-		tidier_sweep_trimmed(stream); /* the one under way may have missed something */
+		tidier_sweep_trimmed(stream); /* the running sweep may have missed some */
 	gate_open();
 	tidier_drain(store->tidier);
 	ck_assert_uint_eq(gate.calls, 2 * calls);
@@ -324,13 +324,13 @@ enum { THREADS = 4, SHARED_LINES = 3, ROUNDS = 40 };
 static struct {
 	atomic_bool stop;
 	atomic_uint appended[THREADS];
-	pthread_mutex_t reading; /* held by the checker, and to move the horizon */
-	atomic_bool wanted;	 /* by who is to move it: the lock is not fair */
+	pthread_mutex_t reading; /* held to check, and to move the horizon */
+	atomic_bool wanted;	 /* the mover waits for `reading`, which is not fair */
 	pthread_t writers[THREADS], checker;
 	atomic_uint checked;
 } load = {.reading = PTHREAD_MUTEX_INITIALIZER};
 
-/* Equal payloads again and again, and now and then one that nobody else has. */
+/* Appends equal payloads, and now and then one that is unique. */
 static void *append_claims(void *context)
 {
 	atomic_uint *appended = context;
@@ -356,7 +356,7 @@ static void *check_claims(void *context)
 	return NULL;
 }
 
-/* Until each writer has ended a put that began after this. */
+/* Waits until each writer has ended a put that began after the call. */
 static void wait_for_puts(void)
 {
 	for (unsigned i = 0; i < THREADS; i++)
@@ -412,7 +412,7 @@ START_TEST(closing_ends_a_sweep_under_way)
 	tidier_sweep(stream);
 	ck_assert_uint_lt(calls_while_closing(), LINES / 2);
 	options.disk_hook = NULL;
-	options.orphan_grace_ms = UINT64_MAX; /* no sweep comes in between */
+	options.orphan_grace_ms = UINT64_MAX; /* no sweep removes orphans */
 	open_all();
 	ck_assert_uint_eq(count_blobs(), 2 * LINES);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Work in the background: nobody waits for it, it ends when told to, and it reads what it must. */
+/* Background work: no caller waits for it, it stops on close, and it reads no more than it must. */
 #include "gatetest.h"
 
 #include "merge.h"
 
-/* Segments of a few chunks, sealed but the last, that nobody merged. */
+/* Makes segments of a few chunks, all sealed but the last, none merged. */
 static void make_segments(void)
 {
 	open_all();
@@ -45,7 +45,7 @@ START_TEST(closing_ends_a_merge_under_way)
 }
 END_TEST
 
-/* --- who goes by the path alone --- */
+/* --- work that needs only the path --- */
 
 static void *want_exclusively(void *context)
 {
@@ -55,7 +55,7 @@ static void *want_exclusively(void *context)
 	return NULL;
 }
 
-/* Until a thread waits for the lock, with all later readers behind it. */
+/* Waits until a thread waits for the lock, with all later readers behind it. */
 static void wait_for_writer(void)
 {
 	while (pthread_rwlock_tryrdlock(&stream->home.lock) == 0) {
@@ -78,10 +78,10 @@ START_TEST(syncs_and_reads_do_not_wait_behind_an_exclusive_request)
 	sem_t done;
 	sem_init(&done, 0, 0);
 	make_segments();
-	append_lines_one_by_one(LINES, 1, PAD); /* a new segment: the directory has to be synced */
+	append_lines_one_by_one(LINES, 1, PAD); /* a new segment: the directory needs a sync */
 	tidier_drain(store->tidier);
 	lru_drop(store->env.segments, shard->tag, 0);
-	pthread_rwlock_wrlock(&stream->home.lock); /* as a change of settings does */
+	pthread_rwlock_wrlock(&stream->home.lock); /* like a change of settings */
 	ck_assert_int_eq(pthread_create(&user, NULL, sync_and_read, &done), 0);
 	bool in_time = wait_for(&done);
 	pthread_rwlock_unlock(&stream->home.lock);
@@ -103,8 +103,7 @@ START_TEST(appends_go_on_while_a_change_waits_for_a_long_one)
 	sem_t done;
 	sem_init(&done, 0, 0);
 	make_segments();
-	pthread_rwlock_rdlock(
-		&stream->home.lock); /* as a long record does that is being appended */
+	pthread_rwlock_rdlock(&stream->home.lock); /* like the append of a long record */
 	ck_assert_int_eq(pthread_create(&writer, NULL, want_exclusively, NULL), 0);
 	wait_for_writer();
 	ck_assert_int_eq(pthread_create(&user, NULL, append_some, &done), 0);
@@ -134,7 +133,7 @@ static uint64_t stored_bytes(void)
 	return info.stored_bytes;
 }
 
-/* A reader that opened the old file puts nothing in the way of the new one. */
+/* A reader that opened the old file does not hinder the merge. */
 START_TEST(a_segment_is_merged_once)
 {
 	uint64_t bases[8];
@@ -145,13 +144,13 @@ START_TEST(a_segment_is_merged_once)
 	make_segments();
 	fault.only = DISK_SYNC;
 	fault.lasting = true;
-	fault.fail_at = 1; /* no merge comes to its end */
+	fault.fail_at = 1; /* no merge succeeds */
 	append_lines_one_by_one(LINES, 1, PAD);
 	tidier_drain(store->tidier);
 	close_store();
 	gate_init(DISK_READ);
 	open_all();
-	gate_close(DISK_READ); /* the reader has opened the segment and reads it now */
+	gate_close(DISK_READ); /* the reader has opened the segment, and reads */
 	ck_assert_int_eq(pthread_create(&reader, NULL, read_first, &result), 0);
 	ck_assert(wait_for(&gate.arrived));
 	ck_assert_int_eq(merge_segment(shard, 0), 0);

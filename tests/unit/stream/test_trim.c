@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Trimming: positions against a model of random streams, whatever the chunks and segments are;
- * trims beside all else.
+ * Trimming: positions against a model of random streams with any chunks and segments, and trims
+ * beside all other work.
  */
 #include "trimtest.h"
 
@@ -406,7 +406,7 @@ START_TEST(trims_beside_appends_reads_merges_and_sweeps)
 }
 END_TEST
 
-/* Stops a merge before it puts its file in place. */
+/* Stops a merge before it renames its file into place. */
 struct gate {
 	struct disk_hook hook;
 	atomic_bool waits, open;

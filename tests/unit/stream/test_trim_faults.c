@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Trims on a disk that fails, or whose process dies: every disk call of a trim failing or being the
- * last; what recovery makes of what a trim or the loss of a watermark left; closed shards that
- * leave.
+ * Trims on a disk that fails, or in a process that is killed: at every disk call of a trim. Also
+ * what recovery makes of such a trim or of a lost watermark, and closed shards that leave the
+ * table.
  */
 #include "trimtest.h"
 
@@ -10,7 +10,7 @@
 
 /* ---- failing disks ---- */
 
-/* Many small segments, of which a first trim took some. Merged, and all durable but the end. */
+/* Makes many small segments, some trimmed, all merged. `synced`: the end is durable too. */
 static void make_trimmed(bool synced)
 {
 	options.segment_bytes = 300;
@@ -24,7 +24,7 @@ static void make_trimmed(bool synced)
 		sync_shard_now();
 }
 
-/* The horizon is one of these two, and from it on all is there. */
+/* Checks that the horizon is NEW, or OLD if `least` allows it, and all text from it on is there. */
 static void check_from_horizon(unsigned least, unsigned lines)
 {
 	struct sfs_shard_info info = info_now();
@@ -57,7 +57,7 @@ START_TEST(each_disk_call_of_a_trim_may_fail)
 		atomic_store(&fault.fail_at, 0);
 		check_from_horizon(r == 0 ? NEW : OLD, LINES);
 		ck_assert(r == 0 || !done);
-		ck_assert_int_eq(sfs_shard_sync(shard), 0); /* the shard did not fail for it */
+		ck_assert_int_eq(sfs_shard_sync(shard), 0); /* the shard did not fail */
 		uint64_t horizon = info_now().first_sequence;
 		(void)close_store();
 		check_is_clean();
@@ -75,7 +75,7 @@ START_TEST(each_disk_call_of_a_trim_may_fail)
 }
 END_TEST
 
-static unsigned *published; /* shared: what the killed process saw */
+static unsigned *published; /* shared with the process that is killed */
 
 struct killer {
 	struct disk_hook hook;
@@ -150,7 +150,7 @@ START_TEST(removals_may_become_durable_in_any_order)
 	uint8_t *first = slurp(segment_file(bases[0]), &bytes);
 	ck_assert_int_eq(trim("all"), 0);
 	close_all();
-	put_at(segment_file(bases[0]), 0, first, bytes); /* the removal of the others came first */
+	put_at(segment_file(bases[0]), 0, first, bytes); /* the other segments were removed first */
 	free(first);
 	check_is_clean();
 	open_all();
@@ -220,13 +220,13 @@ START_TEST(a_first_segment_that_is_lost_does_not_hide_the_next)
 	sfs_view_close(view);
 	buf_fini(&got);
 	buf_fini(&want);
-	ck_assert_int_eq(trim_number(2), 0); /* passes over the damage */
+	ck_assert_int_eq(trim_number(2), 0); /* skips the damage */
 	ck_assert_uint_eq(info_now().horizon_offset, bases[1]);
 	close_all();
 }
 END_TEST
 
-/* Of a gap that begins a segment nobody knows the first number: it must not count as the lowest. */
+/* A gap that begins a segment hides its first number. It must not count as the lowest. */
 START_TEST(damage_that_begins_a_segment_hides_no_segment_before_it)
 {
 	enum { HEADER_BYTE = 20 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for a view to have more. */
+/* Waiters for more text in a view. */
 #include "viewtest.h"
 
 struct test_waiter {
@@ -44,7 +44,7 @@ START_TEST(a_waiter_is_called_once_before_the_append_returns)
 			append_of_key("k", "x\n");
 			ck_assert_uint_eq(woken(&w), 1);
 			ck_assert(!sfs_view_cancel(&w.waiter));
-			ck_assert(wait_on(view, &w)); /* there is more already */
+			ck_assert(wait_on(view, &w)); /* more is there already */
 			append_of_key("k", "x\n");
 			ck_assert_uint_eq(woken(&w), 0);
 			ck_assert(!sfs_view_cancel(&w.waiter));
@@ -141,14 +141,14 @@ static void *write_lines(void *context)
 	return NULL;
 }
 
-/* Sleeps, without looking by itself, until it is woken: a lost wake-up hangs it. */
+/* A reader that sleeps until it is woken: a lost wake-up hangs the test. */
 struct follower {
 	struct sfs_waiter waiter;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool woken;
 	struct sfs_view_spec spec;
-	size_t lines; /* that it must bring */
+	size_t lines; /* that the view must return */
 	struct sfs_view *view;
 	struct buf got;
 };
@@ -178,7 +178,7 @@ static void *follow(void *context)
 	}
 }
 
-/* Lines of each writer are all there, in its order. */
+/* Checks that all lines of each writer are there, in order. */
 static void check_followed(struct follower *f)
 {
 	unsigned next[WRITERS] = {0};
@@ -206,7 +206,7 @@ static void check_exact(struct sfs_view *view)
 	buf_fini(&got);
 }
 
-/* Sizes and sequential reading agree at any instant. */
+/* Checks at any moment that sizes and sequential reads agree. */
 static void *measure(void *context)
 {
 	atomic_bool *stop = context;
@@ -287,7 +287,7 @@ START_TEST(a_thousand_can_wait)
 	append_bytes("x\n", 2);
 	for (unsigned i = 0; i < COUNT; i++)
 		ck_assert_uint_eq(woken(&w[i]), i % 2);
-	for (unsigned i = 1; i < COUNT; i += 2) /* who waited longest is first */
+	for (unsigned i = 1; i < COUNT; i += 2) /* the longest wait ends first */
 		ck_assert_uint_eq(w[i].waiter.turn, i / 2);
 	sfs_view_close(view);
 	close_all();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The names in a directory, and scoped release of what reading it opens. */
+/* Reading the names in a directory, and its scoped release. */
 #include "dir.h"
 
 #include "cleanup.h"
@@ -42,7 +42,7 @@ static void teardown(void)
 	rmdir(path);
 }
 
-/* Counts the names, and finds one. */
+/* Counts the names, and reports whether one is among them. */
 static size_t count_names(const char *name, const char *wanted, bool *ret_found)
 {
 	_cleanup_closedir_ DIR *dir = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Assertions of locks: they pass when the lock is held, and abort when it is not. */
+/* Assertions of locks: they pass with the lock held, and abort without it. */
 #include "lock.h"
 
 #include <check.h>

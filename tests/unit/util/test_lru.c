@@ -54,7 +54,7 @@ START_TEST(weight_is_kept_below_the_limit)
 	lru_put(lru, 5, 0, &holders[5], 5);
 	ck_assert(!has(lru, 0, 0) && !has(lru, 1, 0) && !has(lru, 2, 0));
 	ck_assert(has(lru, 3, 0) && has(lru, 4, 0) && has(lru, 5, 0));
-	lru_put(lru, 6, 0, &holders[6], 11); /* too heavy at all: changes nothing */
+	lru_put(lru, 6, 0, &holders[6], 11); /* heavier than the cache: changes nothing */
 	ck_assert(has(lru, 3, 0) && !has(lru, 6, 0));
 	lru_put(lru, 7, 0, &holders[7], 10);
 	ck_assert(!has(lru, 5, 0) && has(lru, 7, 0));
@@ -73,7 +73,7 @@ START_TEST(the_first_under_a_pair_stays)
 	ck_assert_ptr_eq(got, &holders[0]);
 	lru_drop(lru, 1, 1);
 	lru_drop(lru, 1, 1);
-	ck_assert_int_eq(holders[0], 1); /* what was taken outlives the cache's hold */
+	ck_assert_int_eq(holders[0], 1); /* a reference outlives the cache's own */
 	unref(got);
 	ck_assert(!has(lru, 1, 1));
 	lru_free(lru);

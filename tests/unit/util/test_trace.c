@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The trace: what turns it on, and what a line looks like. */
+/* The trace: how it is turned on, and the form of a line. */
 #include "trace.h"
 
 #include <check.h>
@@ -15,7 +15,7 @@ enum { THREADS = 4, LINES = 500 };
 
 static int output = -1;
 
-/* The trace goes to standard error: here, a file. */
+/* Redirects standard error, where the trace goes, to a file. */
 static void setup(void)
 {
 	output = open("/tmp", O_RDWR | O_APPEND | O_TMPFILE | O_CLOEXEC, 0600);

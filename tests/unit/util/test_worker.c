@@ -16,10 +16,10 @@ enum { JOBS = 100 };
 struct job {
 	struct work work;
 	int number;
-	unsigned again; /* times to be submitted once more */
+	unsigned again; /* how often it is submitted again */
 };
 
-/* What a worker did, and a gate at which its functions wait. */
+/* A log of a worker's jobs, and a gate at which the jobs wait. */
 struct record {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -154,7 +154,7 @@ START_TEST(a_stop_drops_what_is_queued)
 	wait_for_waiting(1);
 	submit(1, JOBS - 1);
 	ck_assert_int_eq(pthread_create(&stopper, NULL, stop, record.worker), 0);
-	usleep(100000); /* time for the stop to come first; without it the test proves less */
+	usleep(100000); /* the stop should come first; if not, the test proves less */
 	set_gate(false);
 	pthread_join(stopper, NULL);
 	ck_assert_uint_ge(record.run_count, 1);

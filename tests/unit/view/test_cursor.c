@@ -4,7 +4,7 @@
 #include "cursor.h"
 #include "tidier.h"
 
-/* The next record is this line, at this place. */
+/* Checks that the next record is this line, at this place. */
 static void check_next(struct cursor *c, const char *line, uint64_t sequence, uint64_t offset)
 {
 	struct cursor_record record;
@@ -121,7 +121,7 @@ static void append_key(const char *key, const void *text, size_t bytes)
 	write_to(writer, text, bytes);
 }
 
-/* The frame of a chunk is bad; its header and meta are not. */
+/* Damages the frame of a chunk, but neither its header nor its meta. */
 static void damage_frame(size_t number)
 {
 	struct placed chunks[16];
@@ -135,7 +135,7 @@ START_TEST(chunks_without_the_key_are_passed_undecoded)
 	struct cursor c;
 	struct buf large = {0};
 	open_all();
-	add_lines(&large, 0, 3000, 60); /* so large that its meta alone is looked at */
+	add_lines(&large, 0, 3000, 60); /* so large that only its meta is read */
 	append_key("other", large.data, large.size);
 	append_key("mine", "one\n", 4);
 	append_bytes("none\n", 5);

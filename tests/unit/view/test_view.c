@@ -86,7 +86,7 @@ END_TEST
 static const char *const keys[] = {"a", "b", "user-42", "k\"\\", "\xc3\xa4"};
 enum { KEYS = 5, LIVE = 12 };
 
-/* A line that no other record has. */
+/* Makes a line that no other record has. */
 static void random_line(struct buf *text, size_t length)
 {
 	static unsigned id;
@@ -135,7 +135,7 @@ static void random_time(void)
 		clock_ms -= 25;
 }
 
-/* A view that is kept open, and what it must bring. */
+/* A view that stays open, and the text that it must return. */
 static struct live {
 	struct sfs_view *view;
 	struct model_reader reader;
@@ -234,7 +234,7 @@ static void check_all_views(void)
 		}
 }
 
-/* The segments that are sealed now are merged, while views of them may be open. */
+/* Merges the sealed segments, perhaps under open views. */
 static void merge_all(void)
 {
 	tidier_drain(store->tidier);
@@ -367,7 +367,7 @@ START_TEST(a_closed_shard_ends_and_all_goes_on)
 }
 END_TEST
 
-/* The frame of the chunk that holds a text offset of shard 0's first segment is bad from now on. */
+/* Damages the frame of a chunk in shard 0's first segment. */
 static void damage_chunk(size_t number)
 {
 	struct placed chunks[16];

@@ -49,7 +49,7 @@ START_TEST(other_text_after_an_end_is_taken)
 	begin("end\n", true);
 	check("new\n", 0, REFUSAL_NONE);
 	begin("end\n", true);
-	check("en", 0, REFUSAL_NONE); /* less than was refused */
+	check("en", 0, REFUSAL_NONE); /* less than the refused line */
 }
 END_TEST
 
@@ -68,7 +68,7 @@ START_TEST(the_rest_of_a_line_is_refused_to_its_newline)
 {
 	begin("part", true);
 	check("more", -EFBIG, REFUSAL_REST);
-	check("part", -EFBIG, REFUSAL_REST); /* no retry any more */
+	check("part", -EFBIG, REFUSAL_REST); /* no longer a retry */
 	check("end\nbehind", -EFBIG, REFUSAL_NONE);
 	check("next\n", 0, REFUSAL_NONE);
 }

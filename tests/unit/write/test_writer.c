@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writers and uploads: from bytes to records, whatever their sizes and wherever writes end. */
+/* Writers and uploads: from bytes to records of any size, with writes that end anywhere. */
 #include "storetest.h"
 
 #include <sha2.h>
@@ -56,7 +56,7 @@ static char *make_letters(size_t bytes)
 	return text;
 }
 
-/* The line of a claim check, newline included. */
+/* Makes the line of a claim check, with its newline. */
 static size_t claim_line(const void *data, size_t bytes, char line[256])
 {
 	char hex[65];
@@ -147,7 +147,7 @@ static const size_t around[] = {1023, 1024, 1025, 65535, 65536, MIB - 2, MIB - 1
 	2 * MIB, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 5 * MIB};
 static const size_t pieces[] = {MIB, 100003, SIZE_MAX};
 
-/* One line of `bytes` in pieces. The first result that is not 0, or 0. */
+/* Writes one line of `bytes` in pieces. Returns the first error, or 0. */
 static int put_line(const char *line, size_t bytes, size_t piece)
 {
 	for (size_t at = 0; at < bytes;) {
@@ -243,7 +243,7 @@ START_TEST(refused_is_what_is_over_the_limit)
 	line[1024] = 'x';
 	line[1025] = '\n';
 	ck_assert_int_eq(put(line, 1026, &taken), refusal);
-	ck_assert_int_eq(put(line, 1026, &taken), refusal); /* whenever it comes again */
+	ck_assert_int_eq(put(line, 1026, &taken), refusal); /* each time it comes */
 	ck_assert_uint_eq(sfs_shard_size(shard), 1025);
 	put_text("fine\n");
 	ck_assert_uint_eq(sfs_shard_size(shard), 1030);
@@ -301,7 +301,7 @@ START_TEST(all_of_a_refused_line_is_refused)
 }
 END_TEST
 
-/* The kernel hands a write(2) over in large pieces; the program saw a short write, not the error.
+/* The kernel splits a write(2) into large pieces. The program got a short write, not the error.
  */
 START_TEST(a_refused_end_is_refused_when_tried_again)
 {
@@ -323,7 +323,7 @@ START_TEST(a_refused_end_is_refused_when_tried_again)
 }
 END_TEST
 
-/* Here the program saw the error, and what it writes next is a record of its own. */
+/* Here the program got the error, so what it writes next is a new record. */
 START_TEST(a_record_equal_to_a_refused_end_is_taken)
 {
 	size_t taken;
@@ -453,7 +453,7 @@ START_TEST(records_without_a_key_spread)
 }
 END_TEST
 
-/* One line with its key at an offset, written without its end first. */
+/* Writes one line with its key at an offset; its end comes in a later write. */
 static void put_long_line(size_t key_at, size_t bytes)
 {
 	char *line = malloc(bytes);
@@ -580,7 +580,7 @@ START_TEST(an_upload_over_the_limit_is_refused)
 	ck_assert_int_eq(sfs_upload_write(upload, 91, "0123456789", 10), -EFBIG);
 	ck_assert_int_eq(sfs_upload_truncate(upload, 101), -EFBIG);
 	ck_assert_uint_eq(sfs_upload_size(upload), 100);
-	sfs_upload_free(upload); /* what was not committed is gone */
+	sfs_upload_free(upload); /* discards what was not committed */
 	check_string("", 0);
 	close_all();
 }
