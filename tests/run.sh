@@ -10,8 +10,8 @@
 #     --long    long crash and soak runs, and every point of a fault under the sanitizers, too
 #               (sets STREAMFS_LONG=1)
 #
-# As many tests run at a time as there are processors, and one more, since many of them wait;
-# STREAMFS_JOBS says otherwise.
+# Twice as many tests run at a time as there are processors, since many of them wait; STREAMFS_JOBS
+# sets another number.
 #
 # Runs on Debian 12 and 13, and wherever there are the same packages. Needs root or sudo: to mount
 # as several users and to install packages that are missing.
@@ -49,7 +49,7 @@ if ! grep -Eq '^([^ ]+ ){4}/ ' /proc/self/mountinfo; then
 		STATUS=$?
 	done
 	umount -R -l "$ROOT" && rmdir "$ROOT"
-	exit $STATUS
+	exit "$STATUS"
 fi
 
 FAILED=0
@@ -153,10 +153,10 @@ build()
 
 # --- tests -----------------------------------------------------------------------------------
 
-# plan SUITE KIND COMMAND…: see run_test.sh
+# plan PRIORITY SUITE KIND COMMAND…: see run_test.sh
 plan()
 {
-	echo "$*" >>"$TMP/plan"
+	echo "$*" >>"$TMP/planned"
 }
 
 can_mount()
@@ -172,15 +172,14 @@ suite()
 	build "$(build_dir "$suite")" -Dwerror=true "$@" || return
 	meson introspect "$(build_dir "$suite")" --tests >"$TMP/tests" ||
 		failure "$suite: meson does not list its tests"
-	# What takes longest starts first.
-	jq -r 'sort_by(-.priority)[] | [(.suite[0] | sub(".*:"; "")), .cmd[]] | join(" ")' \
+	jq -r '.[] | [.priority, (.suite[0] | sub(".*:"; "")), .cmd[]] | join(" ")' \
 		"$TMP/tests" >"$TMP/list"
 	[ -s "$TMP/list" ] || failure "$suite has no tests"
-	while read -r kind command; do
+	while read -r priority kind command; do
 		case $kind in
-		checks) [ "$suite" = plain ] && plan "$suite" unit "$command" ;;
-		mount) [ -z "$CAN_MOUNT" ] || plan "$suite" mount "$command" ;;
-		*) plan "$suite" unit "$command" ;;
+		checks) [ "$suite" = plain ] && plan "$priority" "$suite" unit "$command" ;;
+		mount) [ -z "$CAN_MOUNT" ] || plan "$priority" "$suite" mount "$command" ;;
+		*) plan "$priority" "$suite" unit "$command" ;;
 		esac
 	done <"$TMP/list"
 }
@@ -193,6 +192,8 @@ build_dir()
 # The programs run several at a time. Each prints its outcome as a whole when it has ended.
 run_plan()
 {
+	# What takes longest starts first.
+	sort -s -k1,1nr "$TMP/planned" | cut -d' ' -f2- >"$TMP/plan"
 	say "$(wc -l <"$TMP/plan") programs, $JOBS at a time"
 	run xargs -r -a "$TMP/plan" -d '\n' -n 1 -P "$JOBS" sh tests/run_test.sh "$TMP" ||
 		failure "xargs: exit status $?"
@@ -207,9 +208,9 @@ sum_up()
 		"$TMP/results"
 }
 
-: >"$TMP/plan"
+: >"$TMP/planned"
 : >"$TMP/results"
-JOBS=${STREAMFS_JOBS:-$(($(nproc) + 1))}
+JOBS=${STREAMFS_JOBS:-$((2 * $(nproc)))}
 CAN_MOUNT=
 if can_mount; then
 	CAN_MOUNT=1

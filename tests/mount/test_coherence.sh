@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A read sees every record whose write has returned, at once, and never a byte that was not written.
 # 10,000 appends by every way of writing against every way of reading; see tests/tools/coherence.c.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 ROUNDS=2000
 [ -z "${STREAMFS_LONG:-}" ] || ROUNDS=20000

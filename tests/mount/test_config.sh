@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # config, defaults, stats and the files of .streamfs.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 BUILT_IN='{"compression":"lz4","flush_interval_ms":1000,"key":null,"large_records":{"policy":"claim-check","threshold_bytes":1048576},"max_record_bytes":5368709120,"retention_bytes":0,"retention_hours":0,"shards":1}'
 

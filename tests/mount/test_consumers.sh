@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Consumers: directories whose files are checkpoints.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 start()
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # drop/: a whole file becomes one record whose key is the file's name, whatever tool brings it.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # Sixteen shards: that a record is in its key's shard tells the key.
 start()

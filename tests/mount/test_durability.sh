@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # kill -9 loses nothing that was acknowledged, and what is stored needs no streamfs to be read.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 start()
 {

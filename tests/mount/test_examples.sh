@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The scripts of examples/, run as a reader of them would, on a mount whose path has a space.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 EXAMPLES=$(cd "$(dirname "$0")/../../examples" && pwd)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A full disk and damaged files: what was acknowledged stays, wrong bytes are never served, and the
 # damage stays where it is.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # A disk of so many MiB below the store, with 3 MiB that can be set free.
 small_disk()

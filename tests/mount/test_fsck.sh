@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # fsck.streamfs: what it finds, what it mends, and fsck(8)'s exit codes.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # A store with two streams, several chunks, blobs and keys; unmounted.
 make_store()

@@ -3,7 +3,7 @@
 # What `meson install` leaves, and the mounts that mount(8) makes with it.
 
 # shellcheck source=tests/mount/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # The build may be instrumented; a program that links with it must be, too.
 case ${STREAMFS_SANITIZER:-} in

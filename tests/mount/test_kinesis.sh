@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # docs/from-kinesis.md: the commands of that page, as they stand there.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 SELF=$(readlink -f "$0")
 PAGE=$(cd "$(dirname "$0")/../../docs" && pwd)/from-kinesis.md

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Large records: claim check, split, reject, and the bounds of size and memory.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 line_of() { head -c "$1" /dev/zero | tr '\0' "${2:-x}"; }
 

@@ -4,7 +4,7 @@
 # Memory and descriptors have bounds, and what passes them gets a clear error.
 
 # shellcheck source=tests/mount/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 resident_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$PID/status"; }
 resident_below() { test "$(resident_kib)" -lt "$1"; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # live/: reads that wait for what comes.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # lines FILE COUNT
 lines() { [ "$(wc -l <"$1")" = "$2" ]; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Advisory locks hold across every handle of a file, whether opened to read or to write.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 start()
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Mounting and unmounting: refusals, readiness, signals, options, users.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # refused STATUS PATTERN ARGUMENTS…: exits so, says so in one line, and mounts nothing
 refused()

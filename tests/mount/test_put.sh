@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # put: each record goes to the shard of its key. The expected shard is computed here from MD5.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # routed STREAM COUNT: reads "KEY<tab>LINE"; every line must be in its key's shard, in order
 routed()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Records: a record is a line, and who ends it when.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # records SHARD-FILE: how many were ever appended
 records() { getfattr --only-values -n user.streamfs.sequence_next "$1"; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Another number of shards, at any time.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 reshard() { "$TOOLS_DIR/reshard" "$@" || fail "reshard $*: $(tail -n2 "$T/out")"; }
 shards() { echo "{\"shards\":$1}" >"$M/a/config"; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # A stranger's session: the things one does with files in a shell, done with a stream.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 start()
 {

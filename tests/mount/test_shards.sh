@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Shard files: what stat says, what append-only forbids, and that ordinary tools just work.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 start()
 {

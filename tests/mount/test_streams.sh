@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Streams: directories that are made, removed, renamed and owned.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 test_a_new_mount_has_only_its_own_directory()
 {

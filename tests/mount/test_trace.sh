@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The trace: off by default, chosen by option or environment, one line a step in the log.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 test_off_by_default()
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Trimming and retention: what goes, what stays, and who is told.
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 horizon() { sed -n "s/^$1://p" "$M/a/trim"; }
 

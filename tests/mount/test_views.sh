@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Views that are read: json/, since/, keys/ and all, alone and composed. (live/ has a file of its own.)
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh"
 
 # The records of a JSON view in their text form.
 data_of() { jq -rj '.data + "\n"' "$@"; }
