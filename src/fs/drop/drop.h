@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file in a drop directory becomes one record, with its name as key. It is in its directory from
- * its creation to the end of its commit.
+ * A file in a drop directory becomes one record, with its name as key. The directory shows the file
+ * from its creation to the end of its commit.
  *
- * - An upload is committed when its creator closes it, at FLUSH, so that close(2) returns the
- *   error; failing that, with its last descriptor. A commit that failed is not tried again. While
- *   it runs, only that close(2) waits for it; others see the size and cannot change the file.
- * - A held name (upload_name_is_held()) is not committed by a close. rsync sets the times of its
+ * - The creator's close commits an upload, at FLUSH, so that close(2) returns the error. If there
+ *   is no such close, the release of the last descriptor commits it. A failed commit is not tried
+ *   again. While a commit runs, only that close(2) waits for it. Other processes see the size and
+ *   cannot change the file.
+ * - A close does not commit a held name (upload_name_is_held()). rsync sets the times of its
  *   temporary file by path and then renames it; the rename commits, under the new name. Editors
  *   remove their swap files in the end.
  * - install and rsync --inplace set modes and times by path after the close. So the thread that
  *   created, wrote and closed a file in one go can still look it up after its commit: a "settled"
- *   upload. It lasts until that thread creates another one, for a second at most. What is set then
- *   has no effect. (Shells do not get this far: they move descriptors about before they write.)
- * - A process that opens an upload which is open gets one of its own, with the same name. The two
- *   never mix. A thread sees its own upload first, others see the newest of their user's; root sees
- *   all.
+ *   upload. It lasts until that thread creates another one, for a second at most. Modes and times
+ *   set then have no effect. (Shells get no settled upload: they move descriptors before they
+ *   write.)
+ * - A process that opens an open upload gets one of its own, with the same name. The two never mix.
+ *   A thread sees its own upload first. Other threads see the newest upload of their user. Root
+ *   sees the newest of all.
  *
  * Thread-safe.
  */
