@@ -6,7 +6,7 @@
  *
  *     made --- shard_open() ---> opened              without `opened`, size and offsets are 0
  *
- *     open --- set_closing() ---> closing --- close_shard() ---> closed        stream/reshape.c
+ *     open --- set_closing() ---> closing --- close_shard() ---> closed        stream/reshard.c
  *      ^                             |
  *      +-------- take_back() --------+
  *

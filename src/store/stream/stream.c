@@ -5,7 +5,7 @@
 #include "clock.h"
 #include "consumers.h"
 #include "lock.h"
-#include "reshape.h"
+#include "reshard.h"
 #include "settings_dump.h"
 #include "shard.h"
 #include "stream_document.h"
@@ -272,7 +272,7 @@ static int patch_config(
 	if (settings.shards == stream->home.settings.shards)
 		r = change_settings(stream, &settings);
 	else
-		r = stream_reshape(stream, &settings, diag);
+		r = stream_reshard(stream, &settings, diag);
 	if (r == 0)
 		tidier_retain(stream);
 	settings_fini(&settings);

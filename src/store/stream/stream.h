@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A stream: the object behind streamfs/stream.h. shard_table.h, consumers.h and view_waiters.h have
- * its larger parts, reshape.h, trim.h and retention.h what changes its shards.
+ * its larger parts, reshard.h, trim.h and retention.h what changes its shards.
  *
  * It is counted. The set of streams (streams.h) holds one reference; a reference to a shard is one
  * to its stream. A removed stream lasts until its last user gives it back.

@@ -248,7 +248,7 @@ static void reopen_all(void)
 	model_return_to_shards();
 }
 
-static void random_reshape(void)
+static void random_reshard(void)
 {
 	char json[40];
 	if (model.shard_count > 40)
@@ -270,7 +270,7 @@ static void random_step(void)
 	else if (dice < 91)
 		merge_all();
 	else if (dice < 92)
-		random_reshape();
+		random_reshard();
 	random_time();
 }
 

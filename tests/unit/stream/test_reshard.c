@@ -630,7 +630,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("reshape");
+	Suite *suite = suite_create("reshard");
 	TCase *table = add_case(suite, "table");
 	tcase_add_loop_test(table, random_sequences_match_the_model, 0, sampled(8));
 	tcase_add_test(table, the_same_number_changes_nothing);

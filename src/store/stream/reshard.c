@@ -11,7 +11,7 @@
  * A failure or a crash at any moment leaves the old table or the new one. Directories that no table
  * names are empty; they are removed, or used by the next shard of that number.
  */
-#include "reshape.h"
+#include "reshard.h"
 
 #include "append.h"
 #include "cleanup.h"
@@ -26,7 +26,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-struct reshape {
+struct reshard {
 	struct sfs_stream *stream;
 	uint32_t count;		  /* of open shards there are to be */
 	bool anew;		  /* no record ever: numbering starts over */
@@ -61,7 +61,7 @@ static int was_used(struct sfs_stream *stream, bool *ret_used)
 
 /* ---- the layout ---- */
 
-static void reshape_fini(struct reshape *p)
+static void reshard_fini(struct reshard *p)
 {
 	for (uint32_t i = 0; p->fresh && i < p->fresh_count; i++)
 		shard_free(p->fresh[i]);
@@ -69,7 +69,7 @@ static void reshape_fini(struct reshape *p)
 	routes_fini(&p->routes);
 }
 
-static int check_numbers(const struct reshape *p, struct sfs_diag *diag)
+static int check_numbers(const struct reshard *p, struct sfs_diag *diag)
 {
 	const struct sfs_stream *stream = p->stream;
 	if (p->anew)
@@ -108,7 +108,7 @@ static int set_parents(struct sfs_shard *shard, const struct routes *old, size_t
 	return 0;
 }
 
-static struct sfs_shard *add_fresh(struct reshape *p, uint32_t range)
+static struct sfs_shard *add_fresh(struct reshard *p, uint32_t range)
 {
 	struct sfs_shard *shard = stream_new_shard(p->stream, p->first_number + p->fresh_count);
 	if (!shard)
@@ -120,7 +120,7 @@ static struct sfs_shard *add_fresh(struct reshape *p, uint32_t range)
 }
 
 /* Which shard will have which range. `at` is the first old one that can overlap it. */
-static int lay_range(struct reshape *p, uint32_t range, size_t *at)
+static int lay_range(struct reshard *p, uint32_t range, size_t *at)
 {
 	const struct routes *old = &p->stream->table.routes;
 	struct hash_key first = route_range_first(range, p->count);
@@ -143,7 +143,7 @@ static int lay_range(struct reshape *p, uint32_t range, size_t *at)
 	return r;
 }
 
-static int lay_out(struct reshape *p, struct sfs_diag *diag)
+static int lay_out(struct reshard *p, struct sfs_diag *diag)
 {
 	struct sfs_stream *stream = p->stream;
 	int r = check_numbers(p, diag);
@@ -163,7 +163,7 @@ static int lay_out(struct reshape *p, struct sfs_diag *diag)
 
 /* ---- directories ---- */
 
-static int make_directory(const struct reshape *p, uint32_t i)
+static int make_directory(const struct reshard *p, uint32_t i)
 {
 	struct sfs_store *store = p->stream->store;
 	char path[SHARD_PATH_MAX];
@@ -188,7 +188,7 @@ static int sync_stream_directory(struct sfs_stream *stream)
 	return r < 0 ? r : disk_sync_dir(&store->env.disk, dir);
 }
 
-static int make_directories(struct reshape *p)
+static int make_directories(struct reshard *p)
 {
 	int r = 0;
 	for (; r == 0 && p->made < p->fresh_count; p->made += r == 0)
@@ -197,7 +197,7 @@ static int make_directories(struct reshape *p)
 }
 
 /* One that is not empty is not new, and stays. */
-static void remove_directories(const struct reshape *p)
+static void remove_directories(const struct reshard *p)
 {
 	struct sfs_store *store = p->stream->store;
 	char path[SHARD_PATH_MAX];
@@ -220,7 +220,7 @@ static void exchange(struct sfs_stream *stream, struct shard_table *table)
 }
 
 /* Room for all that the change will need, so that nothing can fail once it is made. */
-static int make_table(struct reshape *p, struct shard_table *table)
+static int make_table(struct reshard *p, struct shard_table *table)
 {
 	struct sfs_stream *stream = p->stream;
 	size_t stay = p->anew ? p->first_number : stream->table.count;
@@ -247,7 +247,7 @@ static void set_closing(const struct routes *old, const struct routes *new)
 		new->shards[i]->closing = false;
 }
 
-static void take_effect(struct reshape *p, const struct shard_table *table)
+static void take_effect(struct reshard *p, const struct shard_table *table)
 {
 	if (p->anew)
 		shard_table_divide(&p->stream->table);
@@ -256,7 +256,7 @@ static void take_effect(struct reshape *p, const struct shard_table *table)
 }
 
 /* It may stand although writing it failed, so the old one is written once more. */
-static void take_back(struct reshape *p, struct shard_table *table)
+static void take_back(struct reshard *p, struct shard_table *table)
 {
 	struct sfs_stream *stream = p->stream;
 	exchange(stream, table);
@@ -289,7 +289,7 @@ static void close_shard(struct sfs_shard *shard)
 }
 
 /* The new table stands; `old` is what it replaced. */
-static void settle(struct reshape *p, struct shard_table *old)
+static void settle(struct reshard *p, struct shard_table *old)
 {
 	struct sfs_stream *stream = p->stream;
 	for (size_t i = p->first_number; p->anew && i < old->count; i++)
@@ -305,7 +305,7 @@ static void settle(struct reshape *p, struct shard_table *old)
 	routes_fini(&old->routes);
 }
 
-static int change(struct reshape *p, struct settings *settings)
+static int change(struct reshard *p, struct settings *settings)
 {
 	struct sfs_stream *stream = p->stream;
 	struct settings before = stream->home.settings;
@@ -329,7 +329,7 @@ static int change(struct reshape *p, struct settings *settings)
 }
 
 /* -EAGAIN: the first record came meanwhile. */
-static int commit(struct reshape *p, struct settings *settings)
+static int commit(struct reshard *p, struct settings *settings)
 {
 	struct sfs_stream *stream = p->stream;
 	stream_lock_alone(stream);
@@ -341,9 +341,9 @@ static int commit(struct reshape *p, struct settings *settings)
 	return r;
 }
 
-static int try_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
+static int try_reshard(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
 {
-	struct reshape p = {.stream = stream, .count = settings->shards};
+	struct reshard p = {.stream = stream, .count = settings->shards};
 	bool used = false;
 	ASSERT_LOCKED(&stream->change_lock);
 	pthread_rwlock_rdlock(&stream->home.lock);
@@ -362,12 +362,12 @@ static int try_reshape(struct sfs_stream *stream, struct settings *settings, str
 	TRACE(reshard, "stream %llu: change of the table: %d", (unsigned long long)stream->id, r);
 	if (r < 0)
 		remove_directories(&p);
-	reshape_fini(&p);
+	reshard_fini(&p);
 	return r;
 }
 
-int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
+int stream_reshard(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag)
 {
-	int r = try_reshape(stream, settings, diag);
-	return r == -EAGAIN ? try_reshape(stream, settings, diag) : r;
+	int r = try_reshard(stream, settings, diag);
+	return r == -EAGAIN ? try_reshard(stream, settings, diag) : r;
 }

@@ -5,8 +5,8 @@
  * closed ones whose ranges they overlap. In a stream that never held a record numbering starts over
  * instead, and shards that stay keep their object, so that open writers go on.
  */
-#ifndef STREAM_RESHAPE_H
-#define STREAM_RESHAPE_H
+#ifndef STREAM_RESHARD_H
+#define STREAM_RESHARD_H
 
 struct settings;
 struct sfs_diag;
@@ -17,6 +17,6 @@ struct sfs_stream;
  * Swaps the old settings for the new. The caller holds change_lock. Durable when it returns.
  * -EINVAL, with `diag`: too many shards.
  */
-int stream_reshape(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag);
+int stream_reshard(struct sfs_stream *stream, struct settings *settings, struct sfs_diag *diag);
 
 #endif
