@@ -14,6 +14,8 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 void op_getattr(fuse_req_t req, fuse_ino_t nodeid, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t nodeid, struct stat *attr, int to_set,
 	struct fuse_file_info *fi);
+
+/* ops_statfs.c */
 void op_statfs(fuse_req_t req, fuse_ino_t nodeid);
 
 /* ops_dir.c: directories and what changes them */

@@ -169,16 +169,3 @@ void op_setattr(
 	else
 		node_reply_attr(req, node, &now, false);
 }
-
-void op_statfs(fuse_req_t req, fuse_ino_t nodeid)
-{
-	TRACE_REQUEST(req, nodeid);
-	struct statvfs figures;
-	int r = sfs_store_statvfs(fs_of(req)->tree.store, &figures);
-	if (r < 0) {
-		reply_result(req, r);
-		return;
-	}
-	figures.f_namemax = 255;
-	fuse_reply_statfs(req, &figures);
-}

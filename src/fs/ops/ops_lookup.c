@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "attr.h"
 #include "cleanup.h"
-#include "names.h"
+#include "dir_names.h"
 #include "node_reply.h"
 #include "ops.h"
 #include "reply.h"
@@ -11,7 +11,7 @@ static int lookup(struct fs *fs, fuse_ino_t parent, const char *name, const stru
 {
 	_cleanup_(node_identity_fini) struct node_identity id = {0};
 	struct node *node;
-	int r = names_resolve(&fs->tree, fs_node(fs, parent), name, ctx, &id);
+	int r = dir_names_resolve(&fs->tree, fs_node(fs, parent), name, ctx, &id);
 	if (r < 0)
 		return r;
 	r = node_enter(&fs->tree.nodes, &id, &node);

@@ -10,7 +10,7 @@
 #include "cleanup.h"
 #include "ino.h"
 #include "keyname.h"
-#include "names.h"
+#include "dir_names.h"
 #include "streamfs/consumer.h"
 #include "streamfs/shard.h"
 #include "tree.h"
@@ -55,7 +55,7 @@ static bool is_dir(enum node_kind kind)
 static int add_fixed(struct listing *listing, const struct node *dir)
 {
 	const struct fixed_name *names;
-	size_t count = names_fixed(dir->id.kind, &names);
+	size_t count = dir_names_fixed(dir->id.kind, &names);
 	int r = 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		uint64_t ino =

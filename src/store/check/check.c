@@ -7,7 +7,7 @@
 #include "checker.h"
 #include "cleanup.h"
 #include "diag.h"
-#include "names.h"
+#include "file_names.h"
 #include "remove_tree.h"
 #include "segment.h"
 #include "store_directory.h"
@@ -23,8 +23,8 @@ enum { DEPTH_MAX = 4 }; /* streams/NAME/blobs/ab/FILE */
 
 static int count_bytes(struct checker *checker, int dir, const char *path, int depth)
 {
-	struct names names;
-	int r = names_read(checker_disk(checker), dir, path, &names);
+	struct file_names names;
+	int r = file_names_read(checker_disk(checker), dir, path, &names);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0; /* the walk itself reports it */
 	_cleanup_close_ int fd = -1;
@@ -36,10 +36,10 @@ static int count_bytes(struct checker *checker, int dir, const char *path, int d
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
 			r = count_bytes(checker, fd, names.list.items[i], depth + 1);
-		else if (S_ISREG(st.st_mode) && name_ends(names.list.items[i], SEGMENT_SUFFIX))
+		else if (S_ISREG(st.st_mode) && file_name_ends(names.list.items[i], SEGMENT_SUFFIX))
 			checker->total_bytes += (uint64_t)st.st_size;
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 
@@ -147,13 +147,13 @@ static void check_half_made(struct checker *checker, const char *name)
 static int check_streams(struct checker *checker)
 {
 	struct sfs_store *store = checker->store;
-	struct names names;
+	struct file_names names;
 	int r = disk_open(&store->env.disk, store->dir, "streams", O_RDONLY | O_DIRECTORY,
 		&store->env.streams_dir);
 	if (r == 0)
 		r = count_all(checker);
 	if (r == 0)
-		r = names_read(checker_disk(checker), store->env.streams_dir, ".", &names);
+		r = file_names_read(checker_disk(checker), store->env.streams_dir, ".", &names);
 	if (r == -ENOENT) {
 		checker_finding(checker, false, "streams: missing");
 		return 0;
@@ -164,13 +164,13 @@ static int check_streams(struct checker *checker)
 		const char *name = names.list.items[i];
 		if (sfs_stream_name_valid(name))
 			r = check_stream(checker, name);
-		else if (name[0] == '.' && name_is_temporary(name))
+		else if (name[0] == '.' && file_name_is_temporary(name))
 			check_half_made(checker, name);
 		else
 			checker_note(
 				checker, "streams/%s: not a stream's name; not looked at", name);
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 
@@ -196,8 +196,8 @@ static void check_leftover(struct checker *checker, const char *name)
 
 static int check_top(struct checker *checker)
 {
-	struct names names;
-	int r = names_read(checker_disk(checker), checker->store->dir, ".", &names);
+	struct file_names names;
+	int r = file_names_read(checker_disk(checker), checker->store->dir, ".", &names);
 	if (r < 0)
 		return checker_trouble(checker, checker->store->path, r);
 	for (size_t i = 0; i < names.list.count; i++) {
@@ -206,7 +206,7 @@ static int check_top(struct checker *checker)
 		else if (!is_known(names.list.items[i]))
 			checker_note(checker, "%s: not a file of the store", names.list.items[i]);
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return 0;
 }
 

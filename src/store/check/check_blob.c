@@ -4,7 +4,7 @@
 #include "blob.h"
 #include "blob_sweep.h"
 #include "cleanup.h"
-#include "names.h"
+#include "file_names.h"
 #include "segment.h"
 #include "stream_blobs.h"
 
@@ -48,7 +48,8 @@ struct blob_seen *blob_check_find(const struct blob_check *blobs, const uint8_t 
 static bool parse_name(
 	const char *fan, const char *name, char hex[HEX_BYTES + 1], uint8_t digest[32])
 {
-	if (strlen(name) != HEX_BYTES + strlen(SEGMENT_SUFFIX) || !name_ends(name, SEGMENT_SUFFIX))
+	if (strlen(name) != HEX_BYTES + strlen(SEGMENT_SUFFIX) ||
+		!file_name_ends(name, SEGMENT_SUFFIX))
 		return false;
 	memcpy(hex, name, HEX_BYTES);
 	hex[HEX_BYTES] = 0;
@@ -104,8 +105,9 @@ static void remove_temporary(struct blob_check *blobs, const char *path)
 
 static int check_fan(struct blob_check *blobs, const char *fan)
 {
-	struct names names;
-	int r = names_read(checker_disk(blobs->checker), blobs->stream->blobs.dir, fan, &names);
+	struct file_names names;
+	int r = file_names_read(
+		checker_disk(blobs->checker), blobs->stream->blobs.dir, fan, &names);
 	if (r < 0) {
 		char path[sizeof blobs->path + FAN_BYTES + 2];
 		snprintf(path, sizeof path, "%s/%.2s", blobs->path, fan);
@@ -114,12 +116,12 @@ static int check_fan(struct blob_check *blobs, const char *fan)
 	for (size_t i = 0; r == 0 && i < names.list.count; i++) {
 		char path[NAME_MAX + FAN_BYTES + 2];
 		snprintf(path, sizeof path, "%.2s/%s", fan, names.list.items[i]);
-		if (name_is_temporary(names.list.items[i]))
+		if (file_name_is_temporary(names.list.items[i]))
 			remove_temporary(blobs, path);
 		else
 			r = check_blob(blobs, fan, names.list.items[i]);
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 
@@ -130,20 +132,21 @@ static bool is_fan(const char *name)
 
 static int walk_blobs(struct blob_check *blobs)
 {
-	struct names names;
-	int r = names_read(checker_disk(blobs->checker), blobs->stream->blobs.dir, ".", &names);
+	struct file_names names;
+	int r = file_names_read(
+		checker_disk(blobs->checker), blobs->stream->blobs.dir, ".", &names);
 	if (r < 0)
 		return checker_trouble(blobs->checker, blobs->path, r);
 	for (size_t i = 0; r == 0 && i < names.list.count; i++) {
 		if (is_fan(names.list.items[i]))
 			r = check_fan(blobs, names.list.items[i]);
-		else if (name_is_temporary(names.list.items[i]))
+		else if (file_name_is_temporary(names.list.items[i]))
 			remove_temporary(blobs, names.list.items[i]);
 		else
 			checker_note(blobs->checker, "%s/%s: not a file of the store", blobs->path,
 				names.list.items[i]);
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 

@@ -3,7 +3,7 @@
 
 #include "check_segment.h"
 #include "cleanup.h"
-#include "names.h"
+#include "file_names.h"
 #include "shard_name.h"
 
 #include <errno.h>
@@ -113,13 +113,13 @@ static int check_name(struct shard_walk *walk, const char *name, struct segment_
 		walk->shard->number, name);
 	if (segment_parse_name(name, &base) == 0)
 		return vector_push(bases, base);
-	if (name_is_temporary(name))
+	if (file_name_is_temporary(name))
 		return leftovers_add(walk->leftovers, path);
 	if (has_base(name) && strlen(name) == BASE_DIGITS + strlen(INDEX_SUFFIX) &&
-		name_ends(name, INDEX_SUFFIX))
+		file_name_ends(name, INDEX_SUFFIX))
 		check_stray_index(walk, name);
 	else if (strcmp(name, WATERMARK_FILE) != 0 &&
-		 !(has_base(name) && name_ends(name, TORN_SUFFIX)))
+		 !(has_base(name) && file_name_ends(name, TORN_SUFFIX)))
 		checker_note(walk->checker, "streams/%s: not a file of the store", path);
 	return 0;
 }
@@ -129,8 +129,8 @@ static int list_segments(struct shard_walk *walk, struct segment_bases *bases)
 	char path[SHARD_PATH_MAX], shown[SHARD_PATH_MAX + 16];
 	shard_path(walk->shard, path, "");
 	snprintf(shown, sizeof shown, "streams/%s", path);
-	struct names names;
-	int r = names_read(walk_disk(walk), walk_streams(walk), path, &names);
+	struct file_names names;
+	int r = file_names_read(walk_disk(walk), walk_streams(walk), path, &names);
 	if (r == -ENOENT) {
 		walk_file_finding(walk, false, path, "missing");
 		return -ENOENT;
@@ -141,7 +141,7 @@ static int list_segments(struct shard_walk *walk, struct segment_bases *bases)
 	}
 	for (size_t i = 0; r == 0 && i < names.list.count; i++)
 		r = check_name(walk, names.list.items[i], bases);
-	names_fini(&names);
+	file_names_fini(&names);
 	vector_sort(bases, compare_bases);
 	return r;
 }

@@ -8,7 +8,7 @@
 #include "consumer_document.h"
 
 #include "leftovers.h"
-#include "names.h"
+#include "file_names.h"
 #include "shard_name.h"
 #include "stream.h"
 #include "stream_document.h"
@@ -142,7 +142,7 @@ static const struct sfs_shard *find_shard(const struct sfs_stream *stream, const
 /* A file that means nothing without segments: all that can be left of a shard that was trimmed. */
 static bool is_of_no_use(const char *name)
 {
-	return !strcmp(name, WATERMARK_FILE) || name_ends(name, INDEX_SUFFIX);
+	return !strcmp(name, WATERMARK_FILE) || file_name_ends(name, INDEX_SUFFIX);
 }
 
 /*
@@ -151,8 +151,9 @@ static bool is_of_no_use(const char *name)
  */
 static int check_stray_shard(struct stream_check *s, const char *path)
 {
-	struct names names;
-	int r = names_read(checker_disk(s->checker), checker_streams(s->checker), path, &names);
+	struct file_names names;
+	int r = file_names_read(
+		checker_disk(s->checker), checker_streams(s->checker), path, &names);
 	if (r == -ENOTDIR || r == -ELOOP) {
 		checker_note(s->checker, "streams/%s: not a file of the store", path);
 		return 0;
@@ -168,7 +169,7 @@ static int check_stray_shard(struct stream_check *s, const char *path)
 			fstatat(checker_streams(s->checker), file, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			bytes += (uint64_t)st.st_size;
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	if (bytes)
 		checker_finding(s->checker, false,
 			"streams/%s: holds %llu bytes, but " STREAM_DOCUMENT " names no such shard",
@@ -198,19 +199,20 @@ static int check_consumer(struct stream_check *s, const char *path, const char *
 
 static int check_consumers(struct stream_check *s, const char *path)
 {
-	struct names names;
-	int r = names_read(checker_disk(s->checker), checker_streams(s->checker), path, &names);
+	struct file_names names;
+	int r = file_names_read(
+		checker_disk(s->checker), checker_streams(s->checker), path, &names);
 	if (r < 0)
 		return checker_trouble(s->checker, path, r);
 	for (size_t i = 0; r == 0 && i < names.list.count; i++) {
 		char file[SHARD_PATH_MAX + NAME_MAX + 2];
 		snprintf(file, sizeof file, "%s/%s", path, names.list.items[i]);
-		if (name_is_temporary(file))
+		if (file_name_is_temporary(file))
 			r = leftovers_add(&s->leftovers, file);
 		else
 			r = check_consumer(s, file, names.list.items[i]);
 	}
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 
@@ -232,14 +234,14 @@ static int check_entry(struct stream_check *s, const char *name)
 
 static int check_entries(struct stream_check *s)
 {
-	struct names names;
-	int r = names_read(checker_disk(s->checker), checker_streams(s->checker),
+	struct file_names names;
+	int r = file_names_read(checker_disk(s->checker), checker_streams(s->checker),
 		s->stream->home.name, &names);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0; /* named when the document was read */
 	for (size_t i = 0; r == 0 && i < names.list.count; i++)
 		r = check_entry(s, names.list.items[i]);
-	names_fini(&names);
+	file_names_fini(&names);
 	return r;
 }
 

@@ -27,7 +27,7 @@
 
 #include "home.h"
 #include "position.h"
-#include "route.h"
+#include "hash_range.h"
 #include "segment.h"
 #include "shard_env.h"
 #include "streamfs/shard.h"

@@ -113,8 +113,8 @@ static struct sfs_shard *add_fresh(struct reshard *p, uint32_t range)
 	struct sfs_shard *shard = stream_new_shard(p->stream, p->first_number + p->fresh_count);
 	if (!shard)
 		return NULL;
-	shard->hash_first = route_range_first(range, p->count);
-	shard->hash_last = route_range_last(range, p->count);
+	shard->hash_first = hash_range_first(range, p->count);
+	shard->hash_last = hash_range_last(range, p->count);
 	p->fresh[p->fresh_count++] = shard;
 	return shard;
 }
@@ -123,8 +123,8 @@ static struct sfs_shard *add_fresh(struct reshard *p, uint32_t range)
 static int lay_range(struct reshard *p, uint32_t range, size_t *at)
 {
 	const struct routes *old = &p->stream->table.routes;
-	struct hash_key first = route_range_first(range, p->count);
-	struct hash_key last = route_range_last(range, p->count);
+	struct hash_key first = hash_range_first(range, p->count);
+	struct hash_key last = hash_range_last(range, p->count);
 	struct sfs_shard *shard = NULL;
 	int r = 0;
 	while (!p->anew && !hash_key_le(first, old->shards[*at]->hash_last))

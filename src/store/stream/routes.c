@@ -58,7 +58,7 @@ size_t routes_find(const struct routes *routes, const char *key, size_t bytes)
 	assert(routes->count);
 	if (routes->count == 1)
 		return 0;
-	return route_find(routes->firsts, routes->count, route_hash(key, bytes));
+	return hash_range_find(routes->firsts, routes->count, hash_key_of(key, bytes));
 }
 
 bool routes_cover_once(const struct routes *routes)

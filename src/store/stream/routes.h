@@ -6,7 +6,7 @@
 #ifndef STREAM_ROUTES_H
 #define STREAM_ROUTES_H
 
-#include "route.h"
+#include "hash_range.h"
 
 struct sfs_shard;
 

@@ -49,8 +49,8 @@ void shard_table_divide(struct shard_table *table)
 {
 	uint32_t count = (uint32_t)table->count;
 	for (uint32_t i = 0; i < count; i++) {
-		table->shards[i]->hash_first = route_range_first(i, count);
-		table->shards[i]->hash_last = route_range_last(i, count);
+		table->shards[i]->hash_first = hash_range_first(i, count);
+		table->shards[i]->hash_last = hash_range_last(i, count);
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include "cleanup.h"
 #include "lock.h"
-#include "route.h"
+#include "hash_range.h"
 #include "stream.h"
 #include "trace.h"
 
@@ -59,7 +59,7 @@ static int list_sources(struct fan_in *f, struct source_vector *table)
 {
 	struct hash_key hash = {0};
 	if (f->spec->filter == SFS_OF_KEY)
-		hash = route_hash(f->spec->key, f->spec->key_bytes);
+		hash = hash_key_of(f->spec->key, f->spec->key_bytes);
 	for (size_t i = 0; i < f->stream->table.count; i++) {
 		struct sfs_shard *shard = f->stream->table.shards[i];
 		if (!has_part(f, shard, hash))

@@ -5,7 +5,7 @@
  */
 #include "storetest.h"
 
-#include "route.h"
+#include "hash_range.h"
 
 #include <sys/mman.h>
 
@@ -164,7 +164,7 @@ static void check_routing(void)
 		snprintf(key, sizeof key, "key-%d", i);
 		const struct sfs_shard *s =
 			stream->table.routes.shards[stream_route(stream, key, strlen(key))];
-		u128 hash = number_of(route_hash(key, strlen(key)));
+		u128 hash = number_of(hash_key_of(key, strlen(key)));
 		ck_assert(!s->closed && number_of(s->hash_first) <= hash &&
 			  hash <= number_of(s->hash_last));
 	}

@@ -89,7 +89,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("keys");
+	Suite *suite = suite_create("retained_keys");
 	TCase *tcase = add_case(suite, "keys");
 	tcase_add_test(tcase, keys_of_trimmed_records_are_not_listed);
 	tcase_add_test(tcase, keys_are_listed_once_each);

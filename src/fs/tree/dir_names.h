@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which names there are in a directory, and what they stand for. */
-#ifndef FS_NAMES_H
-#define FS_NAMES_H
+#ifndef FS_DIR_NAMES_H
+#define FS_DIR_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,13 +19,13 @@ struct fixed_name {
 };
 
 /* The fixed names of a directory; none where there are none. */
-size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names);
+size_t dir_names_fixed(enum node_kind dir, const struct fixed_name **ret_names);
 
 /*
  * What `name` in `dir` is for this caller. The caller gives the identity back with
  * node_identity_fini(). -ENOENT, or an error of the store.
  */
-int names_resolve(struct tree *tree, const struct node *dir, const char *name,
+int dir_names_resolve(struct tree *tree, const struct node *dir, const char *name,
 	const struct fuse_ctx *ctx, struct node_identity *ret_id);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "names.h"
+#include "file_names.h"
 
 #include "cleanup.h"
 #include "dir.h"
 #include "disk.h"
 
-void names_fini(struct names *names)
+void file_names_fini(struct file_names *names)
 {
 	vector_fini(&names->list);
 	buf_fini(&names->text);
@@ -17,7 +17,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The names' text, each with its NUL. */
-static int read_text(DIR *dir, struct names *names, size_t *ret_count)
+static int read_text(DIR *dir, struct file_names *names, size_t *ret_count)
 {
 	const char *name;
 	size_t count = 0;
@@ -32,7 +32,7 @@ static int read_text(DIR *dir, struct names *names, size_t *ret_count)
 	return r;
 }
 
-static int list_text(struct names *names, size_t count)
+static int list_text(struct file_names *names, size_t count)
 {
 	int r = vector_reserve(&names->list, count);
 	if (r < 0)
@@ -44,31 +44,32 @@ static int list_text(struct names *names, size_t count)
 	return 0;
 }
 
-int names_read(const struct disk *disk, int dir, const char *path, struct names *ret_names)
+int file_names_read(
+	const struct disk *disk, int dir, const char *path, struct file_names *ret_names)
 {
 	_cleanup_closedir_ DIR *listing = NULL;
 	int r = dir_open(disk, dir, path, &listing);
 	if (r < 0)
 		return r;
-	struct names names = {.list = {NULL}};
+	struct file_names names = {.list = {NULL}};
 	size_t count;
 	r = read_text(listing, &names, &count);
 	if (r == 0)
 		r = list_text(&names, count);
 	if (r < 0)
-		names_fini(&names);
+		file_names_fini(&names);
 	else
 		*ret_names = names;
 	return r;
 }
 
-bool name_ends(const char *name, const char *suffix)
+bool file_name_ends(const char *name, const char *suffix)
 {
 	size_t n = strlen(name), m = strlen(suffix);
 	return n > m && !strcmp(name + n - m, suffix);
 }
 
-bool name_is_temporary(const char *name)
+bool file_name_is_temporary(const char *name)
 {
-	return name_ends(name, DISK_TMP_SUFFIX);
+	return file_name_ends(name, DISK_TMP_SUFFIX);
 }

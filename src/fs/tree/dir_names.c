@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "names.h"
+#include "dir_names.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -39,7 +39,7 @@ static const struct fixed_name in_stream[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names)
+size_t dir_names_fixed(enum node_kind dir, const struct fixed_name **ret_names)
 {
 	switch (dir) {
 	case NODE_ROOT:
@@ -60,7 +60,7 @@ size_t names_fixed(enum node_kind dir, const struct fixed_name **ret_names)
 static const struct fixed_name *find_fixed(enum node_kind dir, const char *name)
 {
 	const struct fixed_name *names;
-	size_t count = names_fixed(dir, &names);
+	size_t count = dir_names_fixed(dir, &names);
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(names[i].name, name) == 0)
 			return &names[i];
@@ -222,7 +222,7 @@ static int resolve_checkpoint(struct tree *tree, const struct node *dir, const c
 	return checkpoint_identity(dir, number, ret_id);
 }
 
-int names_resolve(struct tree *tree, const struct node *dir, const char *name,
+int dir_names_resolve(struct tree *tree, const struct node *dir, const char *name,
 	const struct fuse_ctx *ctx, struct node_identity *ret_id)
 {
 	const struct fixed_name *fixed;

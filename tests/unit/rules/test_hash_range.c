@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "route.h"
+#include "hash_range.h"
 
 #include <check.h>
 #include <errno.h>
@@ -25,11 +25,11 @@ static struct hash_key plus_one(struct hash_key hash)
 
 START_TEST(hash_is_the_md5_as_a_big_endian_number)
 {
-	expect_hex(route_hash("", 0), "d41d8cd98f00b204e9800998ecf8427e");
-	expect_hex(route_hash("abc", 3), "900150983cd24fb0d6963f7d28e17f72");
-	expect_hex(route_hash("message digest", 14), "f96b697d7cb7938d525a2f31aaf161d0");
-	ck_assert(route_hash("abc", 3).high == UINT64_C(0x900150983cd24fb0));
-	ck_assert(route_hash("abc", 3).low == UINT64_C(0xd6963f7d28e17f72));
+	expect_hex(hash_key_of("", 0), "d41d8cd98f00b204e9800998ecf8427e");
+	expect_hex(hash_key_of("abc", 3), "900150983cd24fb0d6963f7d28e17f72");
+	expect_hex(hash_key_of("message digest", 14), "f96b697d7cb7938d525a2f31aaf161d0");
+	ck_assert(hash_key_of("abc", 3).high == UINT64_C(0x900150983cd24fb0));
+	ck_assert(hash_key_of("abc", 3).low == UINT64_C(0xd6963f7d28e17f72));
 }
 END_TEST
 
@@ -44,41 +44,41 @@ END_TEST
 
 START_TEST(ranges_start_at_the_floor_of_the_even_division)
 {
-	expect_hex(route_range_first(0, 1), "00000000000000000000000000000000");
-	expect_hex(route_range_last(0, 1), "ffffffffffffffffffffffffffffffff");
-	expect_hex(route_range_first(1, 2), "80000000000000000000000000000000");
-	expect_hex(route_range_last(0, 2), "7fffffffffffffffffffffffffffffff");
-	expect_hex(route_range_first(1, 3), "55555555555555555555555555555555");
-	expect_hex(route_range_first(2, 3), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-	expect_hex(route_range_last(2, 3), "ffffffffffffffffffffffffffffffff");
-	expect_hex(route_range_first(3, 7), "6db6db6db6db6db6db6db6db6db6db6d");
-	expect_hex(route_range_first(9, 10), "e6666666666666666666666666666666");
-	expect_hex(route_range_first(4095, 4096), "fff00000000000000000000000000000");
-	expect_hex(route_range_first(4094, 4095), "ffeffeffeffeffeffeffeffeffeffeff");
+	expect_hex(hash_range_first(0, 1), "00000000000000000000000000000000");
+	expect_hex(hash_range_last(0, 1), "ffffffffffffffffffffffffffffffff");
+	expect_hex(hash_range_first(1, 2), "80000000000000000000000000000000");
+	expect_hex(hash_range_last(0, 2), "7fffffffffffffffffffffffffffffff");
+	expect_hex(hash_range_first(1, 3), "55555555555555555555555555555555");
+	expect_hex(hash_range_first(2, 3), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	expect_hex(hash_range_last(2, 3), "ffffffffffffffffffffffffffffffff");
+	expect_hex(hash_range_first(3, 7), "6db6db6db6db6db6db6db6db6db6db6d");
+	expect_hex(hash_range_first(9, 10), "e6666666666666666666666666666666");
+	expect_hex(hash_range_first(4095, 4096), "fff00000000000000000000000000000");
+	expect_hex(hash_range_first(4094, 4095), "ffeffeffeffeffeffeffeffeffeffeff");
 }
 END_TEST
 
 START_TEST(largest_counts_divide_exactly)
 {
 	expect_hex(
-		route_range_first(UINT32_MAX - 1, UINT32_MAX), "fffffffefffffffefffffffefffffffe");
-	expect_hex(route_range_first(1, UINT32_MAX), "00000001000000010000000100000001");
+		hash_range_first(UINT32_MAX - 1, UINT32_MAX), "fffffffefffffffefffffffefffffffe");
+	expect_hex(hash_range_first(1, UINT32_MAX), "00000001000000010000000100000001");
 }
 END_TEST
 
 START_TEST(ranges_of_any_count_cover_all_hashes_without_overlap)
 {
 	for (uint32_t count = 1; count <= 4096; count = count < 40 ? count + 1 : count * 2 - 17) {
-		ck_assert(same(route_range_first(0, count), (struct hash_key){0, 0}));
+		ck_assert(same(hash_range_first(0, count), (struct hash_key){0, 0}));
 		for (uint32_t i = 0; i < count; i++) {
-			struct hash_key first = route_range_first(i, count);
-			struct hash_key last = route_range_last(i, count);
+			struct hash_key first = hash_range_first(i, count);
+			struct hash_key last = hash_range_last(i, count);
 			ck_assert(hash_key_le(first, last) && !same(first, last));
 			if (i + 1 < count)
-				ck_assert(same(plus_one(last), route_range_first(i + 1, count)));
+				ck_assert(same(plus_one(last), hash_range_first(i + 1, count)));
 		}
-		ck_assert(same(
-			plus_one(route_range_last(count - 1, count)), (struct hash_key){0, 0}));
+		ck_assert(
+			same(plus_one(hash_range_last(count - 1, count)), (struct hash_key){0, 0}));
 	}
 }
 END_TEST
@@ -88,14 +88,14 @@ START_TEST(every_hash_is_found_in_its_range)
 	struct hash_key firsts[100];
 	for (uint32_t count = 1; count <= 100; count++) {
 		for (uint32_t i = 0; i < count; i++)
-			firsts[i] = route_range_first(i, count);
+			firsts[i] = hash_range_first(i, count);
 		for (uint32_t i = 0; i < count; i++) {
-			struct hash_key first = firsts[i], last = route_range_last(i, count);
+			struct hash_key first = firsts[i], last = hash_range_last(i, count);
 			struct hash_key middle = {first.high + (last.high - first.high) / 2, 0};
-			ck_assert_uint_eq(route_find(firsts, count, first), i);
-			ck_assert_uint_eq(route_find(firsts, count, plus_one(first)), i);
-			ck_assert_uint_eq(route_find(firsts, count, plus_one(middle)), i);
-			ck_assert_uint_eq(route_find(firsts, count, last), i);
+			ck_assert_uint_eq(hash_range_find(firsts, count, first), i);
+			ck_assert_uint_eq(hash_range_find(firsts, count, plus_one(first)), i);
+			ck_assert_uint_eq(hash_range_find(firsts, count, plus_one(middle)), i);
+			ck_assert_uint_eq(hash_range_find(firsts, count, last), i);
 		}
 	}
 }
@@ -105,12 +105,12 @@ START_TEST(uneven_ranges_are_searched_too)
 {
 	struct hash_key firsts[] = {
 		{0, 0}, {0, 1}, {0, 7}, {5, 0}, {5, 1}, {UINT64_MAX, UINT64_MAX}};
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){0, 0}), 0);
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){0, 6}), 1);
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){4, UINT64_MAX}), 2);
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){5, 0}), 3);
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){UINT64_MAX, 0}), 4);
-	ck_assert_uint_eq(route_find(firsts, 6, (struct hash_key){UINT64_MAX, UINT64_MAX}), 5);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){0, 0}), 0);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){0, 6}), 1);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){4, UINT64_MAX}), 2);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){5, 0}), 3);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){UINT64_MAX, 0}), 4);
+	ck_assert_uint_eq(hash_range_find(firsts, 6, (struct hash_key){UINT64_MAX, UINT64_MAX}), 5);
 }
 END_TEST
 
@@ -145,7 +145,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("route");
+	Suite *suite = suite_create("hash_range");
 	TCase *cases = tcase_create("route");
 	tcase_add_test(cases, hash_is_the_md5_as_a_big_endian_number);
 	tcase_add_test(cases, comparison_looks_at_all_128_bits);

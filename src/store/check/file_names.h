@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The names in a directory as a sorted list, and what kinds of names there are. */
-#ifndef STORE_NAMES_H
-#define STORE_NAMES_H
+#ifndef CHECK_FILE_NAMES_H
+#define CHECK_FILE_NAMES_H
 
 #include "buf.h"
 #include "vector.h"
@@ -10,18 +10,19 @@
 
 struct disk;
 
-struct names {
+struct file_names {
 	VECTOR(, const char *) list; /* rising; without "." and ".." */
 	struct buf text;	     /* what the list points into */
 };
 
-/* Lists directory `path` below `dir`; names_fini() releases. Errors of disk_open(), -ENOMEM. */
-int names_read(const struct disk *disk, int dir, const char *path, struct names *ret_names);
-void names_fini(struct names *names);
+/* Lists directory `path` below `dir`; file_names_fini() releases. Errors of disk_open(), -ENOMEM. */
+int file_names_read(
+	const struct disk *disk, int dir, const char *path, struct file_names *ret_names);
+void file_names_fini(struct file_names *names);
 
 /* Whether the name is a suffix with something before it. */
-bool name_ends(const char *name, const char *suffix);
+bool file_name_ends(const char *name, const char *suffix);
 /* Whether it is a file that a write of the store leaves behind when it is cut short. */
-bool name_is_temporary(const char *name);
+bool file_name_is_temporary(const char *name);
 
 #endif

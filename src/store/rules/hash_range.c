@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "route.h"
+#include "hash_range.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -7,7 +7,7 @@
 #include <md5.h>
 #include <string.h>
 
-struct hash_key route_hash(const void *key, size_t bytes)
+struct hash_key hash_key_of(const void *key, size_t bytes)
 {
 	MD5_CTX md5;
 	uint8_t digest[MD5_DIGEST_LENGTH];
@@ -29,7 +29,7 @@ static uint64_t divide_digit(uint64_t *remainder, uint32_t count)
 	return dividend / count;
 }
 
-struct hash_key route_range_first(uint32_t index, uint32_t count)
+struct hash_key hash_range_first(uint32_t index, uint32_t count)
 {
 	assert(index < count);
 	uint64_t remainder = index, digits[4];
@@ -41,16 +41,16 @@ struct hash_key route_range_first(uint32_t index, uint32_t count)
 	};
 }
 
-struct hash_key route_range_last(uint32_t index, uint32_t count)
+struct hash_key hash_range_last(uint32_t index, uint32_t count)
 {
 	assert(index < count);
 	if (index == count - 1)
 		return (struct hash_key){.high = UINT64_MAX, .low = UINT64_MAX};
-	struct hash_key next = route_range_first(index + 1, count);
+	struct hash_key next = hash_range_first(index + 1, count);
 	return (struct hash_key){.high = next.high - !next.low, .low = next.low - 1};
 }
 
-size_t route_find(const struct hash_key *firsts, size_t count, struct hash_key hash)
+size_t hash_range_find(const struct hash_key *firsts, size_t count, struct hash_key hash)
 {
 	assert(count > 0 && !firsts[0].high && !firsts[0].low);
 	size_t low = 0,
