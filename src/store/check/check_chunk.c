@@ -85,16 +85,6 @@ static void add_json(struct shard_walk *walk, struct record_walk *w, size_t byte
 	w->json_bytes += json_record_scanned_bytes(&json, &walk->record.scan);
 }
 
-/* Whether the line that stands for a payload names it. */
-static bool names_claim(const struct record_walk *w, size_t bytes, const struct claim *claim)
-{
-	char hex[65], digest[96], size[48];
-	digest_to_hex(claim->digest, hex);
-	int n = snprintf(digest, sizeof digest, "\"sha256\":\"%s\"", hex);
-	int m = snprintf(size, sizeof size, "\"bytes\":%" PRIu64 ",", claim->payload_bytes);
-	return memmem(w->line, bytes, digest, (size_t)n) && memmem(w->line, bytes, size, (size_t)m);
-}
-
 static void check_claim(struct shard_walk *walk, const struct index_item *item,
 	const struct record_walk *w, size_t bytes, const struct claim *claim)
 {
@@ -103,7 +93,7 @@ static void check_claim(struct shard_walk *walk, const struct index_item *item,
 	struct blob_seen *seen = blob_check_find(walk->blobs, claim->digest);
 	if (seen)
 		seen->named = true;
-	if (!names_claim(w, bytes, claim))
+	if (!claim_check_names(w->line, bytes, claim))
 		walk_finding(walk, false, item->file_offset,
 			"the record at text %" PRIu64 " stands for %s, but does not say so",
 			w->text_offset, hex);

@@ -5,6 +5,7 @@
  */
 #include "json_record.h"
 
+#include "claim_check.h"
 #include "when.h"
 
 #include <assert.h>
@@ -16,8 +17,6 @@ enum {
 	BLOCK_LANES = 64, /* a count in a lane stays below 256 */
 	BLOCK_BYTES = BLOCK_LANES * LANES,
 };
-
-static const char claim_start[] = "{\"claim_check\":{", claim_end[] = "}}";
 
 typedef int8_t signed_lanes __attribute__((vector_size(16)));
 
@@ -200,18 +199,11 @@ uint64_t json_unplaced_scanned_bytes(
 	return BARE_BYTES + key_member_bytes(key, key_bytes) + payload_member_bytes(scan);
 }
 
-/* Whether the line has the shape that the store gives to a claim check. */
-static bool is_claim(const char *line, size_t bytes)
-{
-	const size_t start = sizeof claim_start - 1, end = sizeof claim_end - 1;
-	return bytes >= start + end && memcmp(line, claim_start, start) == 0 &&
-	       memcmp(line + bytes - end, claim_end, end) == 0;
-}
-
 uint64_t json_unplaced_bytes(
 	const char *key, size_t key_bytes, const void *payload, size_t bytes, bool claimed)
 {
-	if (claimed && is_claim(payload, bytes)) /* the whole line without its outer braces */
+	if (claimed &&
+		claim_check_has_form(payload, bytes)) /* the whole line without its outer braces */
 		return BARE_BYTES + key_member_bytes(key, key_bytes) + bytes - 2;
 	struct json_scan scan = {0};
 	json_scan(&scan, payload, bytes);
@@ -495,7 +487,7 @@ static int append_claim(
 int json_record_append(struct buf *out, const struct json_record *record, const void *payload,
 	size_t bytes, bool claimed)
 {
-	if (claimed && is_claim(payload, bytes))
+	if (claimed && claim_check_has_form(payload, bytes))
 		return append_claim(out, record, payload, bytes);
 	struct json_scan scan = {0};
 	struct json_payload w;

@@ -17,14 +17,10 @@
 #define STORE_META_H
 
 #include "buf.h"
+#include "claim_check.h"
 #include "vector.h"
 
 #include <stdbool.h>
-
-struct claim {
-	uint8_t digest[32];
-	uint64_t payload_bytes;
-};
 
 struct key_entry; /* of the table of keys */
 

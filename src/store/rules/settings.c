@@ -62,7 +62,7 @@ int settings_admit(const struct settings *settings, uint64_t record_bytes)
 	return 0;
 }
 
-bool settings_claims(const struct settings *settings, uint64_t record_bytes)
+bool settings_wants_claim_check(const struct settings *settings, uint64_t record_bytes)
 {
 	return settings->large_policy == LARGE_CLAIM_CHECK &&
 	       record_bytes > settings->threshold_bytes;

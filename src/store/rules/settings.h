@@ -37,7 +37,7 @@ int settings_copy(const struct settings *from, struct settings *ret_settings);
  */
 int settings_admit(const struct settings *settings, uint64_t record_bytes);
 /* Whether the payload of such a record becomes a blob, with a claim check as the record. */
-bool settings_claims(const struct settings *settings, uint64_t record_bytes);
+bool settings_wants_claim_check(const struct settings *settings, uint64_t record_bytes);
 
 /*
  * Merges a JSON text into `base` (RFC 7386). A null member goes back to the built-in default;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "batch.h"
 
-#include "digest.h"
+#include "claim_check.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,12 +56,9 @@ int batch_add(struct batch *batch, struct key_text key, const char *line, size_t
 
 int batch_add_claim(struct batch *batch, struct key_text key, const struct claim *claim)
 {
-	char hex[DIGEST_HEX_SIZE], line[256];
-	digest_to_hex(claim->digest, hex);
-	int n = snprintf(line, sizeof line,
-		"{\"claim_check\":{\"sha256\":\"%s\",\"bytes\":%" PRIu64 ",\"path\":\"blobs/%s\"}}",
-		hex, claim->payload_bytes, hex);
-	return add_record(batch, key, line, (size_t)n, claim);
+	char line[CLAIM_CHECK_SIZE];
+	size_t bytes = claim_check_write(claim, line);
+	return add_record(batch, key, line, bytes, claim);
 }
 
 int batch_encode(struct batch *batch, struct encoder *encoder, bool compress)

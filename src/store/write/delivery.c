@@ -135,7 +135,7 @@ static int add_head_record(
 	struct delivery *delivery, struct batch *batch, struct key_text key, const char *line)
 {
 	const struct payload *pending = &delivery->writer->pending;
-	if (settings_claims(settings_of(delivery), pending->size_bytes))
+	if (settings_wants_claim_check(settings_of(delivery), pending->size_bytes))
 		return add_claimed(delivery, batch, key, pending);
 	if (pending->size_bytes < CHUNK_TEXT_TARGET)
 		return batch_add(batch, key, line, pending->size_bytes);
@@ -186,7 +186,7 @@ static int add_line(struct delivery *delivery, const char *line, size_t bytes)
 	struct batch *batch = batch_for(delivery, key);
 	if (!batch)
 		return -ENOMEM;
-	return settings_claims(settings_of(delivery), bytes)
+	return settings_wants_claim_check(settings_of(delivery), bytes)
 		       ? add_claimed_line(delivery, batch, key, line, bytes)
 		       : batch_add(batch, key, line, bytes);
 }

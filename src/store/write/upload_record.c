@@ -153,7 +153,7 @@ static int add_record(const struct sfs_upload *upload, struct upload_record *rec
 	r = settings_admit(settings, is_line ? line_bytes : payload->size_bytes);
 	if (r < 0)
 		return r;
-	if (!is_line || settings_claims(settings, line_bytes))
+	if (!is_line || settings_wants_claim_check(settings, line_bytes))
 		return add_claim(upload, record);
 	if (line_bytes < CHUNK_TEXT_TARGET)
 		return add_line(upload, record, line_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SHA-256 digests, which name blobs. As text they are 64 lower-case hex digits. */
-#ifndef BLOB_DIGEST_H
-#define BLOB_DIGEST_H
+#ifndef CHUNK_DIGEST_H
+#define CHUNK_DIGEST_H
 
 #include "vector.h"
 
