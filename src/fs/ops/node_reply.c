@@ -108,7 +108,9 @@ void node_reply_attr(fuse_req_t req, struct node *node, const struct stat *attr,
 		send_attr(req, node, attr, reading);
 		return;
 	}
-	int r = send_later(req, node, attr, false, reading);
+	/* A thread of another PID namespace has no number to be known by while it reads on. */
+	bool is_known = fuse_req_ctx(req)->pid != 0;
+	int r = send_later(req, node, attr, false, reading && is_known);
 	if (r < 0)
 		reply_result(req, r);
 }

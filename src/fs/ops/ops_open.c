@@ -366,6 +366,13 @@ static int create(fuse_req_t req, struct node *dir, const char *name, mode_t mod
 	return 0;
 }
 
+/* Takes back what create() gave: the kernel never had it. */
+static void drop_created(struct fs *fs, struct node *node, struct handle *handle)
+{
+	close_handle(fs, handle, true);
+	node_forget(&fs->tree.nodes, node, 1);
+}
+
 void op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
@@ -375,16 +382,17 @@ void op_create(
 	struct handle *handle;
 	struct node *node;
 	int r = create(req, fs_node(fs, parent), name, mode, fi->flags, &node, &handle);
-	if (r == 0)
+	if (r == 0) {
 		r = attr_fill(&fs->tree, node, &attr);
+		if (r < 0)
+			drop_created(fs, node, handle);
+	}
 	if (r < 0) {
 		reply_result(req, r);
 		return;
 	}
 	struct fuse_entry_param entry = node_reply_param(fs, node, &attr);
 	describe(handle, fi);
-	if (fuse_reply_create(req, &entry, fi) != 0) {
-		close_handle(fs, handle, true);
-		node_forget(&fs->tree.nodes, node, 1);
-	}
+	if (fuse_reply_create(req, &entry, fi) != 0)
+		drop_created(fs, node, handle);
 }

@@ -95,6 +95,7 @@ static int fail(struct cursor *c, int error, uint64_t end)
 /* The chunk at hand is damaged. */
 static int fail_item(struct cursor *c)
 {
+	metric_add(&c->shard->env->metrics.checksum_errors, 1);
 	(void)shard_note_damage(c->shard, c->stored.span, c->stored.item);
 	return fail(c, -EBADMSG, c->stored.span->ends[c->stored.item]);
 }

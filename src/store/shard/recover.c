@@ -232,6 +232,8 @@ static void forget(struct sfs_shard *shard)
 	shard->bases = NULL;
 	shard->base_count = 0;
 	shard->gap_bytes = 0;
+	shard->sync.synced_offset = 0;
+	shard->last_arrival_ms = 0;
 	shard->end = shard->horizon = (struct position){0};
 }
 

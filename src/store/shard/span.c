@@ -115,7 +115,6 @@ int shard_note_damage(struct sfs_shard *shard, const struct span *span, size_t i
 {
 	struct shard_env *env = shard->env;
 	const struct index_item *item = &span->items[i];
-	metric_add(&env->metrics.checksum_errors, 1);
 	TRACE_SHARD(read, shard, "damage: text %" PRIu64 " to %" PRIu64, item->start.offset,
 		span->ends[i]);
 	if (item->flags & INDEX_DAMAGED ||

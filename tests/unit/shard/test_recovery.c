@@ -187,6 +187,24 @@ START_TEST(damage_with_good_chunks_behind_is_a_gap)
 }
 END_TEST
 
+/* A page is read on after a short read: the damage that cut it short counts once. */
+START_TEST(damage_is_counted_when_a_read_fails_for_it)
+{
+	struct placed chunks[FEW];
+	char got[4 * LINE];
+	size_t n;
+	in_killed_process(append_unsynced);
+	list_chunks(segment_file(0), chunks, FEW);
+	flip_byte(segment_file(0), chunks[1].at + sizeof(struct chunk_header) + 30);
+	open_all();
+	uint64_t before = metric_get(&store->env.metrics.checksum_errors);
+	ck_assert_int_eq(sfs_shard_read_page(shard, 0, got, sizeof got, &n), 0);
+	ck_assert_uint_eq(n, LINE);
+	ck_assert_int_eq(sfs_shard_read_page(shard, n, got, sizeof got, &n), -EBADMSG);
+	ck_assert_uint_eq(metric_get(&store->env.metrics.checksum_errors), before + 1);
+}
+END_TEST
+
 START_TEST(damage_below_watermark_is_never_cut)
 {
 	struct placed chunks[FEW];
@@ -473,6 +491,7 @@ int main(void)
 	tcase_add_test(torn, open_record_behind_damage_is_torn);
 	TCase *damage = add_case(suite, "damage");
 	tcase_add_loop_test(damage, damage_with_good_chunks_behind_is_a_gap, 0, 3 * (FEW - 1));
+	tcase_add_test(damage, damage_is_counted_when_a_read_fails_for_it);
 	tcase_add_loop_test(damage, damage_below_watermark_is_never_cut, 0, 2);
 	tcase_add_test(damage, every_byte_of_a_segment_can_be_damaged);
 	tcase_add_test(damage, next_append_after_lost_end_begins_new_segment);
