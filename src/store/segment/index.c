@@ -14,22 +14,7 @@ void index_init(struct index *index, struct position start)
 
 void index_fini(struct index *index)
 {
-	free(index->items);
-	index->items = NULL;
-	index->count = index->capacity = 0;
-}
-
-static struct index_item *index_push(struct index *index)
-{
-	if (index->count == index->capacity) {
-		size_t capacity = index->capacity ? index->capacity * 2 : 8;
-		void *items = realloc(index->items, capacity * sizeof *index->items);
-		if (!items)
-			return NULL;
-		index->items = items;
-		index->capacity = capacity;
-	}
-	return &index->items[index->count++];
+	vector_fini(index);
 }
 
 static uint32_t index_flags(const struct chunk *c)
@@ -47,16 +32,15 @@ static uint32_t index_flags(const struct chunk *c)
 int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offset)
 {
 	assert(chunk->text_offset == index->end.at.offset && file_offset >= index->end.file_offset);
-	struct index_item *item = index_push(index);
-	if (!item)
-		return -ENOMEM;
-	*item = (struct index_item){
+	const struct index_item item = {
 		.start = chunk_start(chunk),
 		.file_offset = file_offset,
 		.arrival_ms = chunk->arrival_ms,
 		.stored_bytes = chunk_stored_bytes(chunk),
 		.flags = index_flags(chunk),
 	};
+	if (vector_push(index, item) < 0)
+		return -ENOMEM;
 	if (index->count == 1)
 		index->first_header_hash = chunk->header_hash;
 	index->end.header_hash = chunk->header_hash;
@@ -70,15 +54,14 @@ int index_add(struct index *index, const struct chunk *chunk, uint64_t file_offs
 int index_add_gap(struct index *index, uint64_t file_offset, struct position end)
 {
 	assert(end.offset > index->end.at.offset);
-	struct index_item *item = index_push(index);
-	if (!item)
-		return -ENOMEM;
-	*item = (struct index_item){
+	const struct index_item gap = {
 		.start = index->end.at,
 		.file_offset = file_offset,
 		.arrival_ms = index->end.arrival_ms,
 		.flags = INDEX_DAMAGED,
 	};
+	if (vector_push(index, gap) < 0)
+		return -ENOMEM;
 	index->end.at = end;
 	return 0;
 }
@@ -235,8 +218,6 @@ int index_load(const struct disk *disk, int dir, const char *name, uint64_t owne
 		le64_get(h.hash) != index_hash(&h, entries, bytes - sizeof h))
 		return -EBADMSG;
 	struct index index = {
-		.count = count,
-		.capacity = count,
 		.end =
 			{
 				.at = {le64_get(h.end_offset), le64_get(h.end_sequence),
@@ -247,8 +228,7 @@ int index_load(const struct disk *disk, int dir, const char *name, uint64_t owne
 			},
 		.first_header_hash = le64_get(h.first_header_hash),
 	};
-	index.items = malloc(count * sizeof *index.items);
-	if (!index.items)
+	if (vector_resize(&index, count) < 0)
 		return -ENOMEM;
 	r = load_items(entries, &index, base_offset);
 	if (r == 0)

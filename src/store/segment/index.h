@@ -20,6 +20,7 @@
 #include "disk.h"
 #include "position.h"
 #include "streamfs/store.h"
+#include "vector.h"
 
 struct index_item {
 	struct position start;
@@ -38,8 +39,7 @@ struct index_end {
 };
 
 struct index {
-	struct index_item *items;
-	size_t count, capacity;
+	VECTOR(, struct index_item); /* unnamed: an index is itself a vector of its items */
 	struct index_end end;
 	uint64_t first_header_hash;
 };
