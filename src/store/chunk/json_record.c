@@ -64,59 +64,6 @@ static unsigned lanes_sum(lanes v)
 	return sum;
 }
 
-/* Checks UTF-8 a byte at a time: RFC 3629, section 4. */
-static bool utf8_start(struct json_scan *s, uint8_t c)
-{
-	s->low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-	s->high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-	if (c < 0xc2 || c > 0xf4)
-		return c < 0x80;
-	s->open = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-	return true;
-}
-
-static bool utf8_next(struct json_scan *s, uint8_t c)
-{
-	if (c < s->low || c > s->high)
-		return false;
-	s->low = 0x80;
-	s->high = 0xbf;
-	s->open--;
-	return true;
-}
-
-static bool is_continued(uint8_t c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-/* How many bytes at `p` are surely whole characters: the usual ones, to be quick. 0: look closer.
- */
-static size_t utf8_usual(const uint8_t *p, size_t n)
-{
-	uint64_t word;
-	if (n < sizeof word)
-		return 0;
-	memcpy(&word, p, sizeof word);
-	if (!(word & UINT64_C(0x8080808080808080)))
-		return sizeof word;
-	if (p[0] >= 0xe1 && p[0] <= 0xef && p[0] != 0xed && is_continued(p[1]) &&
-		is_continued(p[2]))
-		return 3;
-	return p[0] >= 0xc2 && p[0] <= 0xdf && is_continued(p[1]) ? 2 : 0;
-}
-
-static bool utf8_run(struct json_scan *s, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n;) {
-		size_t usual = s->open ? 0 : utf8_usual(p + i, n - i);
-		if (!usual && !(s->open ? utf8_next(s, p[i]) : utf8_start(s, p[i])))
-			return false;
-		i += usual ? usual : 1;
-	}
-	return true;
-}
-
 /*
  * The bytes that escapes of control characters add beyond the census: five each, or one for a short
  * escape. Also reports whether all bytes are ASCII.
@@ -145,12 +92,12 @@ static void scan_block(struct json_scan *scan, const uint8_t *p, size_t n)
 	if (i < n)
 		census_add(&c, load_last(p + i, n - i));
 	scan->escape_bytes += lanes_sum(c.doubled);
-	if (!any(c.special) && !scan->open)
+	if (!any(c.special) && utf8_run_ends_whole(&scan->text))
 		return;
 	bool ascii;
 	scan->escape_bytes += control_bytes(p, n, &ascii);
-	if (!ascii || scan->open)
-		scan->broken = !utf8_run(scan, p, n);
+	if (!ascii || !utf8_run_ends_whole(&scan->text))
+		scan->broken = !utf8_run_add(&scan->text, p, n);
 }
 
 void json_scan(struct json_scan *scan, const void *data, size_t bytes)

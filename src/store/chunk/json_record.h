@@ -21,6 +21,7 @@
 #define STORE_JSON_RECORD_H
 
 #include "buf.h"
+#include "utf8.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,15 +42,14 @@ struct json_scan {
 	uint64_t bytes;
 	uint64_t escape_bytes; /* that escapes add to them; void once `broken` */
 	bool broken;	       /* not UTF-8, whatever follows */
-	uint8_t open;	       /* bytes that the last character still lacks */
-	uint8_t low, high;     /* the inclusive range of the next of these bytes */
+	struct utf8_run text;
 };
 
 void json_scan(struct json_scan *scan, const void *data, size_t bytes);
 /* Whether the pieces so far, as a whole payload, are UTF-8. */
 static inline bool json_scan_is_utf8(const struct json_scan *scan)
 {
-	return !scan->broken && !scan->open;
+	return !scan->broken && utf8_run_ends_whole(&scan->text);
 }
 
 /* The length of a line with its newline, for a scanned payload that is no claim check. */
