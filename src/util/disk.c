@@ -14,11 +14,21 @@
 
 enum { DISK_NAME_MAX = 512 };
 
+/*
+ * The result of a call that failed with this errno. ESTALE and EBADMSG are the store's own words,
+ * for text that was trimmed and text that is damaged. A disk that says so has failed.
+ */
+static int failed(int error)
+{
+	return error == ESTALE || error == EBADMSG ? -EIO : -error;
+}
+
 static int before(const struct disk *disk, const struct disk_call *call, size_t *limit)
 {
 	if (!disk->hook || !disk->hook->before)
 		return 0;
-	return disk->hook->before(disk->hook, call, limit);
+	int r = disk->hook->before(disk->hook, call, limit);
+	return r < 0 ? failed(-r) : r;
 }
 
 static void after(const struct disk *disk, const struct disk_call *call, int result)
@@ -70,7 +80,7 @@ int disk_open(const struct disk *disk, int dir, const char *name, int flags, int
 	mode_t mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? 0600 : 0;
 	int fd = open_beneath(dir, name, flags | O_CLOEXEC, mode);
 	if (fd < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, fd);
 	*ret_fd = fd;
 	return 0;
@@ -87,7 +97,7 @@ int disk_read(const struct disk *disk, int fd, uint64_t offset, void *buffer, si
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return failed(errno);
 		if (n == 0)
 			break;
 		done += (size_t)n;
@@ -139,7 +149,7 @@ static int writev_all(int fd, uint64_t offset, struct iovec *iov, int count)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return failed(errno);
 		if (n == 0)
 			return -EIO;
 		offset += (uint64_t)n;
@@ -187,7 +197,7 @@ int disk_sync(const struct disk *disk, int fd)
 	struct disk_call call = {.op = DISK_SYNC, .fd = fd};
 	ASK(disk, call);
 	if (fdatasync(fd) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -197,7 +207,7 @@ int disk_sync_dir(const struct disk *disk, int dir)
 	struct disk_call call = {.op = DISK_SYNC_DIR, .fd = dir};
 	ASK(disk, call);
 	if (fsync(dir) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -207,7 +217,7 @@ int disk_truncate(const struct disk *disk, int fd, uint64_t size_bytes)
 	struct disk_call call = {.op = DISK_TRUNCATE, .fd = fd, .offset = size_bytes};
 	ASK(disk, call);
 	if (ftruncate(fd, (off_t)size_bytes) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -223,7 +233,7 @@ static int rename_with(const struct disk *disk, int dir, const char *name, int t
 		.flags = (int)flags};
 	ASK(disk, call);
 	if (renameat2(dir, name, to_dir, to, flags) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -244,7 +254,7 @@ int disk_unlink(const struct disk *disk, int dir, const char *name)
 	struct disk_call call = {.op = DISK_UNLINK, .fd = dir, .name = name};
 	ASK(disk, call);
 	if (unlinkat(dir, name, 0) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -254,7 +264,7 @@ int disk_mkdir(const struct disk *disk, int dir, const char *name)
 	struct disk_call call = {.op = DISK_MKDIR, .fd = dir, .name = name};
 	ASK(disk, call);
 	if (mkdirat(dir, name, 0700) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -264,7 +274,7 @@ int disk_rmdir(const struct disk *disk, int dir, const char *name)
 	struct disk_call call = {.op = DISK_RMDIR, .fd = dir, .name = name};
 	ASK(disk, call);
 	if (unlinkat(dir, name, AT_REMOVEDIR) < 0)
-		return -errno;
+		return failed(errno);
 	after(disk, &call, 0);
 	return 0;
 }
@@ -323,7 +333,7 @@ int disk_slurp(const struct disk *disk, int dir, const char *name, size_t max_by
 		return r;
 	struct stat st;
 	if (fstat(fd, &st) < 0)
-		return -errno;
+		return failed(errno);
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
 	if ((uint64_t)st.st_size > max_bytes)

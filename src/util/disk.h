@@ -6,6 +6,8 @@
  *
  * Any thread may call. Functions return 0 or -errno. `dir` is a directory's descriptor and `name` a
  * path below it; symbolic links and ".." are refused (-ELOOP, -EXDEV).
+ * No call returns -ESTALE or -EBADMSG, which the store uses for text that is trimmed or damaged: a
+ * disk that fails with one of them gives -EIO.
  */
 #ifndef UTIL_DISK_H
 #define UTIL_DISK_H

@@ -32,7 +32,7 @@ static int scan_long(struct cursor *cursor, uint64_t offset, struct json_scan *r
 		json_scan(&scan, piece.text, piece.bytes - last);
 		cursor_pass(&ahead);
 	}
-	if (r == -EBADMSG || r == -ESTALE)
+	if (ahead.state == CURSOR_FAILED)
 		cursor_fail_like(cursor, &ahead);
 	cursor_fini(&ahead);
 	if (r == 0)

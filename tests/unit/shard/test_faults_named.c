@@ -47,6 +47,20 @@ START_TEST(failed_sync_is_never_forgotten)
 }
 END_TEST
 
+/* To a reader ESTALE is trimmed text, and EBADMSG is damage that it may go around. */
+START_TEST(a_failed_disk_is_not_taken_for_trimmed_or_damaged_text)
+{
+	open_with_fault(DISK_READ, _i ? -ESTALE : -EBADMSG);
+	close_all();
+	open_all();
+	arm();
+	ck_assert_int_eq(read_one(0), -EIO);
+	ck_assert(fault_hit(&named));
+	check_lines(3, PAD);
+	ck_assert_uint_eq(reports.errors, 0);
+}
+END_TEST
+
 START_TEST(failed_background_flush_fails_the_shard)
 {
 	open_with_fault(DISK_SYNC, -EIO);
@@ -129,6 +143,7 @@ int main(void)
 {
 	Suite *suite = suite_create("faults_named");
 	TCase *one = add_case(suite, "one");
+	tcase_add_loop_test(one, a_failed_disk_is_not_taken_for_trimmed_or_damaged_text, 0, 2);
 	tcase_add_test(one, failed_sync_is_never_forgotten);
 	tcase_add_test(one, failed_background_flush_fails_the_shard);
 	tcase_add_test(one, full_disk_heals_by_itself);
