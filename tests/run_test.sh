@@ -69,8 +69,6 @@ sanitized()
 	export STREAMFS_SANITIZER="$1"
 	# One point in seven of the tests that try every call, byte or cut: the plain build has tried all.
 	[ "${STREAMFS_LONG:-}" = 1 ] || export STREAMFS_STRIDE=7
-	# A process with a sanitizer's memory forks slowly, so one process runs all cases of a program.
-	export CK_FORK=no
 	options="log_path=$DIR/sanitizer:exitcode=66"
 	export ASAN_OPTIONS="$options:detect_stack_use_after_return=1"
 	export UBSAN_OPTIONS="$options:print_stacktrace=1"
