@@ -382,12 +382,13 @@ void op_create(
 	struct handle *handle;
 	struct node *node;
 	int r = create(req, fs_node(fs, parent), name, mode, fi->flags, &node, &handle);
-	if (r == 0) {
-		r = attr_fill(&fs->tree, node, &attr);
-		if (r < 0)
-			drop_created(fs, node, handle);
-	}
 	if (r < 0) {
+		reply_result(req, r);
+		return;
+	}
+	r = attr_fill(&fs->tree, node, &attr);
+	if (r < 0) {
+		drop_created(fs, node, handle);
 		reply_result(req, r);
 		return;
 	}

@@ -158,11 +158,12 @@ int sfs_shard_read(
 		if (r < 0)
 			break;
 	}
-	/* A read that is short for damage is not counted: the next one, which fails for it, is. */
-	if (r == -EBADMSG && q.done == offset)
-		metric_add(&shard->env->metrics.checksum_errors, 1);
-	if (r < 0 && q.done == offset)
+	if (r < 0 && q.done == offset) {
+		/* Damage that makes a read short counts when the next read fails for it. */
+		if (r == -EBADMSG)
+			metric_add(&shard->env->metrics.checksum_errors, 1);
 		return r;
+	}
 	*ret_bytes = (size_t)(q.done - offset);
 	return 0;
 }
